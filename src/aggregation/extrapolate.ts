@@ -1,5 +1,5 @@
+import type { LayerCost, OwnPrimitive } from '../domain/architecture.ts';
 import { type Architecture, composition, type Primitive, runs } from '../domain/architecture.ts';
-import type { LayerCost, OwnPrimitive } from '../domain/primitive.ts';
 import { AggregationError } from './pool.ts';
 import { contextLength, llama, llama32At3B, type ModelSize, modelSizes, type SizeName, stackCost } from './sizes.ts';
 

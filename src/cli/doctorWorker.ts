@@ -10,8 +10,8 @@ import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { limitsFor, roleConnections } from '../actors/index.ts';
 import type { Access } from '../bus/index.ts';
 import { withoutCredentials } from '../bus/index.ts';
+import { serves } from '../domain/architecture.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { serves } from '../domain/primitive.ts';
 import type { Check } from '../evaluators/index.ts';
 import { type Clock, freeBytes, type Logger, leastFreeBytes, makeFolder } from '../platform/index.ts';
 

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { agentSpecSchema } from './agent.ts';
+import { ownPrimitiveSchema } from './architecture.ts';
 import { callReservationSchema, callSettlementSchema, spendSchema } from './call.ts';
 import { spaceSchema } from './candidate.ts';
 import { agentEndCodeSchema, agentEndSchema, endingSchema } from './ending.ts';
@@ -14,7 +15,6 @@ import {
   rationaleSchema,
   viewSchema,
 } from './node.ts';
-import { ownPrimitiveSchema } from './primitive.ts';
 import { briefSchema } from './program.ts';
 import { rehearsalReservationSchema, rehearsalSettlementSchema, stageSchema } from './rehearsal.ts';
 import { checkpointSchema } from './scale.ts';

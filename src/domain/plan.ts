@@ -1,5 +1,5 @@
 import { type AgentSpec, defaultPatience, type SearcherFile, usesCorpus } from './agent.ts';
-import { canonicalText, parseArchitecture, type StackSpec } from './architecture.ts';
+import { canonicalText, type OwnPrimitive, ownTokens, parseArchitecture, type StackSpec } from './architecture.ts';
 import { canonicalCandidate } from './candidate.ts';
 import { errorMessage, PrerequisiteError } from './errors.ts';
 import type { TaskContent } from './evaluation.ts';
@@ -13,7 +13,6 @@ import {
   type ModelName,
   supportsSpace,
 } from './model.ts';
-import { type OwnPrimitive, ownTokens } from './primitive.ts';
 import { type Brief, programText } from './program.ts';
 import type { OwnScaffoldEntry, OwnScaffoldSpec } from './scaffold.ts';
 import { reservedNames, type SearchFile, type SearchSpec, searchSpecSchema } from './search.ts';

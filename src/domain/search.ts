@@ -1,12 +1,11 @@
 import * as z from 'zod';
 import { type AgentSpec, agentEntrySchema, agentSpecSchema } from './agent.ts';
-import { primitiveSchema, readArchitecture } from './architecture.ts';
+import { ownPrimitiveSchema, primitiveSchema, readArchitecture } from './architecture.ts';
 import { spaceSchema } from './candidate.ts';
 import { errorMessage } from './errors.ts';
 import { rungSeeds, taskContentSchema } from './evaluation.ts';
 import { agentNameSchema, nodeIdSchema, searchIdSchema } from './ids.ts';
 import { fileJsonSchema, key } from './inputFile.ts';
-import { ownPrimitiveSchema } from './primitive.ts';
 import { briefSchema } from './program.ts';
 import { type Stage, stageSchema } from './rehearsal.ts';
 import { scalePlanSchema } from './scale.ts';

@@ -1,5 +1,5 @@
+import { type OwnPrimitive, versionWith } from '../domain/architecture.ts';
 import type { SpaceKind } from '../domain/candidate.ts';
-import { type OwnPrimitive, versionWith } from '../domain/primitive.ts';
 import type { DeviceClass } from '../domain/task.ts';
 import type { Clock, Device, Logger, Timers } from '../platform/index.ts';
 import { ContentGuard } from './contentGuard.ts';

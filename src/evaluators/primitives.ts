@@ -2,9 +2,9 @@ import { statSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { contextLength, type ModelSize, modelSizes } from '../aggregation/index.ts';
 import type { Primitive } from '../domain/architecture.ts';
+import { manifestSchema, type OwnPrimitive, ownTokens } from '../domain/architecture.ts';
 import type { Space } from '../domain/candidate.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { manifestSchema, type OwnPrimitive, ownTokens } from '../domain/primitive.ts';
 import {
   childEnvironment,
   type Environment,

@@ -1,8 +1,7 @@
 import type { CarryRule } from '../aggregation/index.ts';
-import { parseArchitecture, readArchitecture, runLengthText } from '../domain/architecture.ts';
+import { ownAmong, parseArchitecture, readArchitecture, runLengthText } from '../domain/architecture.ts';
 import { CandidateError, PrerequisiteError } from '../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../domain/ids.ts';
-import { ownAmong } from '../domain/primitive.ts';
 import type { Family } from '../domain/scale.ts';
 import { describeScale } from '../evaluators/index.ts';
 import type { ArchiveReader } from '../memory/index.ts';

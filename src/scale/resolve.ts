@@ -1,7 +1,7 @@
+import { ownAmong } from '../domain/architecture.ts';
 import { PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../domain/ids.ts';
 import { contentHash, type Json } from '../domain/json.ts';
-import { ownAmong } from '../domain/primitive.ts';
 import { type SearchSpec, searchSpecSchema } from '../domain/search.ts';
 import { describeScale, manifestWith, priceScale, tokenData, versionFor } from '../evaluators/index.ts';
 import type { ArchiveReader } from '../memory/index.ts';

@@ -1,7 +1,7 @@
+import { primitiveText } from '../domain/architecture.ts';
 import type { ClaimRecord } from '../domain/claim.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { SearchStatus } from '../domain/messages.ts';
-import { primitiveText } from '../domain/primitive.ts';
 import { scaffoldLabel } from '../domain/scaffold.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { metricValue, type Rung, rungs } from '../domain/task.ts';

@@ -1,6 +1,5 @@
 import { extrapolateAll } from '../aggregation/index.ts';
-import type { Architecture } from '../domain/architecture.ts';
-import type { OwnPrimitive } from '../domain/primitive.ts';
+import type { Architecture, OwnPrimitive } from '../domain/architecture.ts';
 import type { SectionGroup, Sections } from './api.ts';
 import { apiVersion } from './apiSearch.ts';
 import { comparedData, judgedData, votersOf } from './judged.ts';

@@ -3,16 +3,20 @@ import {
   canonicalText,
   composition,
   inOrder,
+  type OwnPrimitive,
   parseArchitecture,
   parseInSpace,
+  primitiveText,
   readArchitecture,
   runLengthText,
+  serves,
+  versionOver,
+  versionWith,
 } from '../../src/domain/architecture.ts';
 import { candidateText, parseCandidate } from '../../src/domain/candidate.ts';
 import { evaluationKey } from '../../src/domain/evaluation.ts';
 import { contentHash } from '../../src/domain/json.ts';
 import { planSearch } from '../../src/domain/plan.ts';
-import { type OwnPrimitive, primitiveText, serves, versionOver, versionWith } from '../../src/domain/primitive.ts';
 import { searchFileSchema } from '../../src/domain/search.ts';
 import { type Task, taskVersion } from '../../src/domain/task.ts';
 

@@ -1,5 +1,6 @@
 import { assign, fromCallback, fromPromise, setup } from 'xstate';
 import type { Bus } from '../../bus/index.ts';
+import { serves } from '../../domain/architecture.ts';
 import type { Ending } from '../../domain/ending.ts';
 import { RetryableError, toError } from '../../domain/errors.ts';
 import {
@@ -14,7 +15,6 @@ import {
 } from '../../domain/ladder.ts';
 import type { ReplyOf, SearchStatus } from '../../domain/messages.ts';
 import { isOutside } from '../../domain/model.ts';
-import { serves } from '../../domain/primitive.ts';
 import type { Phase, SearchSpec } from '../../domain/search.ts';
 import type { rungs } from '../../domain/task.ts';
 import { silenceLimitMs } from '../../memory/index.ts';

@@ -1,8 +1,8 @@
+import type { OwnPrimitive } from '../../domain/architecture.ts';
 import { canonicalCandidate, type Space } from '../../domain/candidate.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import { type ModelName, type SoleModelName, supportsSpace } from '../../domain/model.ts';
 import type { AnswerProblem, View, ViewNode } from '../../domain/node.ts';
-import type { OwnPrimitive } from '../../domain/primitive.ts';
 import type { Brief } from '../../domain/program.ts';
 import type { Stage } from '../../domain/rehearsal.ts';
 import type { Experiment } from '../../domain/search.ts';

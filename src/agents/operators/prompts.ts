@@ -1,8 +1,7 @@
-import { readArchitecture, type StackSpace } from '../../domain/architecture.ts';
+import { type OwnPrimitive, primitiveText, readArchitecture, type StackSpace } from '../../domain/architecture.ts';
 import type { Purpose } from '../../domain/call.ts';
 import type { LiteratureSpec } from '../../domain/literature.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
-import { type OwnPrimitive, primitiveText } from '../../domain/primitive.ts';
 import type { Experiment } from '../../domain/search.ts';
 import type { Passage } from '../reading/tools.ts';
 import { lineage, nodeDetails, nodeLine, nodeList, notShown, outcome, siblings } from './nodeText.ts';

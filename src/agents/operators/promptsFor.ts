@@ -1,6 +1,6 @@
+import type { OwnPrimitive } from '../../domain/architecture.ts';
 import type { Space } from '../../domain/candidate.ts';
 import { TerminalError } from '../../domain/errors.ts';
-import type { OwnPrimitive } from '../../domain/primitive.ts';
 import type { Brief } from '../../domain/program.ts';
 import type { Experiment } from '../../domain/search.ts';
 import type { CandidatePrompts } from './candidatePrompts.ts';

@@ -1,9 +1,9 @@
 import * as z from 'zod';
+import { ownPrimitiveSchema } from '../../domain/architecture.ts';
 import { spaceSchema } from '../../domain/candidate.ts';
 import { agentNameSchema, nodeIdSchema, searchIdSchema } from '../../domain/ids.ts';
 import { memorySchema } from '../../domain/nearDuplicates.ts';
 import { lessonSchema, operatorSchema, viewNodeSchema } from '../../domain/node.ts';
-import { ownPrimitiveSchema } from '../../domain/primitive.ts';
 import { briefSchema, fileNameSchema } from '../../domain/program.ts';
 
 /**

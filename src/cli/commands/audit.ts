@@ -6,11 +6,11 @@ import * as z from 'zod';
 import { recordingPath } from '../../actors/index.ts';
 import { type AnyModel, createModel, OwnScaffolds, scaffoldFolders } from '../../agents/index.ts';
 import { audit, type FilesNow, type Finding, secretsOf, type TrainAlone } from '../../audit/index.ts';
+import { hasOwn } from '../../domain/architecture.ts';
 import { AiraError, errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import type { Job, Outcome } from '../../domain/evaluation.ts';
 import type { SearchId } from '../../domain/ids.ts';
 import type { LocalModelName } from '../../domain/model.ts';
-import { hasOwn } from '../../domain/primitive.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import {
   type Evaluator,

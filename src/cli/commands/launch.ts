@@ -5,6 +5,7 @@ import { type ComponentName, components, openLab, type WorkerOptions } from '../
 import { OwnScaffolds, requireSameSearcher, scaffoldFolders, searcherFiles } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import { usesCorpus } from '../../domain/agent.ts';
+import { ownTokens } from '../../domain/architecture.ts';
 import { isLost } from '../../domain/ending.ts';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { rungSeeds } from '../../domain/evaluation.ts';
@@ -13,7 +14,6 @@ import { canonicalJson, type Json } from '../../domain/json.ts';
 import type { ReplyOf } from '../../domain/messages.ts';
 import { isOutside } from '../../domain/model.ts';
 import { checkSize, planSearch, spaceOf } from '../../domain/plan.ts';
-import { ownTokens } from '../../domain/primitive.ts';
 import { bringsScripts } from '../../domain/rehearsal.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import type { DeviceClass } from '../../domain/task.ts';

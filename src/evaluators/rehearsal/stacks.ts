@@ -1,13 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { canonicalText, type StackSpec } from '../../domain/architecture.ts';
+import { canonicalText, ownTokens, type StackSpec, serves, versionWith } from '../../domain/architecture.ts';
 import { stackSpace } from '../../domain/candidate.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import type { Job, Outcome } from '../../domain/evaluation.ts';
 import { evaluationKeySchema } from '../../domain/ids.ts';
 import { contentHash, type Json } from '../../domain/json.ts';
-import { ownTokens, serves, versionWith } from '../../domain/primitive.ts';
 import { checkShare, type Rehearsal, type Rehearsed, type Stage } from '../../domain/rehearsal.ts';
 import { trainersDirectory } from '../../platform/index.ts';
 import { box, type ReadOnlyMount, type Sandbox } from '../../sandbox/index.ts';

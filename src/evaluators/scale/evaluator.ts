@@ -13,9 +13,9 @@
  * SCL-4. A job that needs more than this worker has declared is refused before its claim.
  */
 
+import { serves, versionWith } from '../../domain/architecture.ts';
 import { PrerequisiteError, RetryableError, TerminalError } from '../../domain/errors.ts';
 import { failureSchema, type Job, type Measurement } from '../../domain/evaluation.ts';
-import { serves, versionWith } from '../../domain/primitive.ts';
 import { fitnessOf } from '../../domain/task.ts';
 import {
   type Clock,

@@ -15,9 +15,9 @@
  * NAT-6. The child ends with this process, however this process ends (PRC-4).
  */
 
+import { serves } from '../../domain/architecture.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import type { Job } from '../../domain/evaluation.ts';
-import { serves } from '../../domain/primitive.ts';
 import {
   type Clock,
   createLogger,

@@ -9,8 +9,8 @@
  * TRN-3. A terminated child is killed at once, its output is ignored, and its first verdict stays.
  */
 
+import { versionWith } from '../../domain/architecture.ts';
 import { PrerequisiteError, RetryableError } from '../../domain/errors.ts';
-import { versionWith } from '../../domain/primitive.ts';
 import {
   type Deferred,
   deferred,

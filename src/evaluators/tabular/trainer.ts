@@ -1,8 +1,7 @@
-import { parseInSpace, type StackSpec } from '../../domain/architecture.ts';
+import { parseInSpace, type StackSpec, versionOver } from '../../domain/architecture.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import { evaluationKey, type Job, type Outcome } from '../../domain/evaluation.ts';
 import { contentHash, type Json } from '../../domain/json.ts';
-import { versionOver } from '../../domain/primitive.ts';
 import type { RungSettings } from '../../domain/task.ts';
 import type { NativeWorker } from '../stacks/nativeWorker.ts';
 import type { TableProvenance } from './table.ts';

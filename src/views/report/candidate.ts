@@ -1,3 +1,4 @@
+import type { OwnPrimitive } from '../../domain/architecture.ts';
 import {
   type Architecture,
   ArchitectureError,
@@ -6,7 +7,6 @@ import {
   runLengthText,
 } from '../../domain/architecture.ts';
 import { type Space, shortCandidate } from '../../domain/candidate.ts';
-import type { OwnPrimitive } from '../../domain/primitive.ts';
 import type { Text } from '../page.ts';
 import type { ReportNode } from './data.ts';
 import { shortened } from './format.ts';

@@ -1,11 +1,10 @@
 import type { Conditioning, Extrapolation, Pattern } from '../../aggregation/index.ts';
-import type { Architecture } from '../../domain/architecture.ts';
+import type { Architecture, OwnPrimitive } from '../../domain/architecture.ts';
 import type { Spend } from '../../domain/call.ts';
 import type { Space } from '../../domain/candidate.ts';
 import type { AgentEnd, EndingKind } from '../../domain/ending.ts';
 import type { LiteratureSource } from '../../domain/literature.ts';
 import type { NodeStatus, Origin } from '../../domain/node.ts';
-import type { OwnPrimitive } from '../../domain/primitive.ts';
 import type { Budget, Phase } from '../../domain/search.ts';
 import type { Rung } from '../../domain/task.ts';
 import type { Floor, SeedScore } from '../../statistics/index.ts';

@@ -1,3 +1,4 @@
+import type { OwnPrimitive } from '../../domain/architecture.ts';
 import type { Spend } from '../../domain/call.ts';
 import { shortCandidate } from '../../domain/candidate.ts';
 import type { AgentEnd } from '../../domain/ending.ts';
@@ -5,7 +6,6 @@ import { PrerequisiteError } from '../../domain/errors.ts';
 import { type ClaimReply, claimText } from '../../domain/ideas.ts';
 import { type AgentName, nodeId, type SearchId } from '../../domain/ids.ts';
 import type { NodeStatus, Origin, Rationale } from '../../domain/node.ts';
-import type { OwnPrimitive } from '../../domain/primitive.ts';
 import { scaffoldLabel } from '../../domain/scaffold.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { metricValue } from '../../domain/task.ts';

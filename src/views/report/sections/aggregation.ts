@@ -1,6 +1,5 @@
 import type { Conditioning, Extrapolation, Pattern } from '../../../aggregation/index.ts';
-import { composition, inOrder, type Primitive, runLengthText } from '../../../domain/architecture.ts';
-import { primitiveText } from '../../../domain/primitive.ts';
+import { composition, inOrder, type Primitive, primitiveText, runLengthText } from '../../../domain/architecture.ts';
 import { summarise } from '../../../statistics/index.ts';
 import type { Block, Section, Text } from '../../page.ts';
 import type { ReportAggregation, ReportData, ReportNode } from '../data.ts';

@@ -1,5 +1,5 @@
+import { primitiveText } from '../../../domain/architecture.ts';
 import type { Space } from '../../../domain/candidate.ts';
-import { primitiveText } from '../../../domain/primitive.ts';
 import type { Block, Provenance, Section } from '../../page.ts';
 import type { ReportData } from '../data.ts';
 import { bases, basisName, type Findings, proposalsOf } from '../findings.ts';
