@@ -1,5 +1,4 @@
-import type { LayerCost, OwnPrimitive } from '../domain/architecture.ts';
-import { type Architecture, type BuiltIn, composition, isBuiltIn, type Primitive } from '../domain/architecture.ts';
+import { type LayerCost, type OwnPrimitive, type Architecture, type BuiltIn, composition, isBuiltIn, type Primitive } from '../domain/architecture.ts';
 import { AggregationError } from './pool.ts';
 
 /** Widths of the primitives at a target size. */

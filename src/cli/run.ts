@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { printable } from '../platform/index.ts';
 import { ablateCommand } from './commands/ablate.ts';
 import { auditCommand } from './commands/audit.ts';
-import { backupCommands } from './commands/backup.ts';
+import { backupCommands } from './commands/copies.ts';
 import { importCommand } from './commands/crate.ts';
 import { credentialsCommand } from './commands/credentials.ts';
 import { dashboardCommand } from './commands/dashboard.ts';

@@ -1,11 +1,4 @@
-import type { OwnPrimitive } from '../../domain/architecture.ts';
-import {
-  type Architecture,
-  ArchitectureError,
-  parseArchitecture,
-  primitives,
-  runLengthText,
-} from '../../domain/architecture.ts';
+import { type OwnPrimitive, type Architecture, ArchitectureError, parseArchitecture, primitives, runLengthText } from '../../domain/architecture.ts';
 import { type Space, shortCandidate } from '../../domain/candidate.ts';
 import type { Text } from '../page.ts';
 import type { ReportNode } from './data.ts';
