@@ -12,7 +12,7 @@
  * - `docs/ablation.md` is the method.
  */
 
-export { type Analysis, analyse } from './analysis.ts';
+export { type Analysis, analyse, type Comparison, inferenceSentence } from './analysis.ts';
 export {
   type Attribution,
   type AttributionPlan,
@@ -24,7 +24,6 @@ export {
   distanceOf,
   planAttribution,
 } from './attribution.ts';
-export { type Comparison, inferenceSentence } from './comparisons.ts';
 export {
   type RunResult,
   runName,

@@ -5,7 +5,7 @@ import { readTable, Table } from '../../src/evaluators/index.ts';
 import { memoized, notesRetriever } from '../../src/literature/index.ts';
 import { createLogger } from '../../src/platform/index.ts';
 import { iqmDifference, permutationTest } from '../../src/statistics/index.ts';
-import { comparisonsOf, pairedRuns } from '../../src/studies/comparisons.ts';
+import { comparisonsOf, pairedRuns } from '../../src/studies/analysis.ts';
 import { runTabulated, studySchema } from '../../src/studies/index.ts';
 
 const { file } = readTable('tables/compose-mad-3p-6.json');

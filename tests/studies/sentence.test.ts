@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { sentenceOf } from '../../src/studies/comparisons.ts';
+import { sentenceOf } from '../../src/studies/analysis.ts';
 import { studySchema } from '../../src/studies/index.ts';
 
 const agents = [{ name: 'searcher', model: 'local/mutate', scaffold: 'greedy' }];
