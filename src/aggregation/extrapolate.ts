@@ -1,4 +1,11 @@
-import { type LayerCost, type OwnPrimitive, type Architecture, composition, type Primitive, runs } from '../domain/architecture.ts';
+import {
+  type Architecture,
+  composition,
+  type LayerCost,
+  type OwnPrimitive,
+  type Primitive,
+  runs,
+} from '../domain/architecture.ts';
 import { AggregationError } from './pool.ts';
 import { contextLength, llama, llama32At3B, type ModelSize, modelSizes, type SizeName, stackCost } from './sizes.ts';
 

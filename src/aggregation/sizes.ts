@@ -1,4 +1,12 @@
-import { type LayerCost, type OwnPrimitive, type Architecture, type BuiltIn, composition, isBuiltIn, type Primitive } from '../domain/architecture.ts';
+import {
+  type Architecture,
+  type BuiltIn,
+  composition,
+  isBuiltIn,
+  type LayerCost,
+  type OwnPrimitive,
+  type Primitive,
+} from '../domain/architecture.ts';
 import { AggregationError } from './pool.ts';
 
 /** Widths of the primitives at a target size. */

@@ -1,10 +1,17 @@
 import { statSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { contextLength, type ModelSize, modelSizes } from '../aggregation/index.ts';
-import { type Primitive, manifestSchema, type OwnPrimitive, ownTokens } from '../domain/architecture.ts';
+import { manifestSchema, type OwnPrimitive, ownTokens, type Primitive } from '../domain/architecture.ts';
 import type { Space } from '../domain/candidate.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { childEnvironment, type Environment, exec, packageRoot, printable, trainersDirectory } from '../platform/index.ts';
+import {
+  childEnvironment,
+  type Environment,
+  exec,
+  packageRoot,
+  printable,
+  trainersDirectory,
+} from '../platform/index.ts';
 
 /**
  * Primitives of the user: where their modules are, and their manifest.

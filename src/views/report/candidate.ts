@@ -1,4 +1,11 @@
-import { type OwnPrimitive, type Architecture, ArchitectureError, parseArchitecture, primitives, runLengthText } from '../../domain/architecture.ts';
+import {
+  type Architecture,
+  ArchitectureError,
+  type OwnPrimitive,
+  parseArchitecture,
+  primitives,
+  runLengthText,
+} from '../../domain/architecture.ts';
 import { type Space, shortCandidate } from '../../domain/candidate.ts';
 import type { Text } from '../page.ts';
 import type { ReportNode } from './data.ts';
