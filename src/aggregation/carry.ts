@@ -1,6 +1,6 @@
 import type { Architecture, Primitive } from '../domain/architecture.ts';
 import { stack, stretch } from './extrapolate.ts';
-import { AggregationError } from './pool.ts';
+import { AggregationError } from './layerwise.ts';
 
 /**
  * A pattern carried to a size whose layers cost what somebody else says: the trainer of runs at scale, which knows more sizes and

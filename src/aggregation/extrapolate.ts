@@ -6,7 +6,7 @@ import {
   type Primitive,
   runs,
 } from '../domain/architecture.ts';
-import { AggregationError } from './pool.ts';
+import { AggregationError } from './layerwise.ts';
 import { contextLength, llama, llama32At3B, type ModelSize, modelSizes, type SizeName, stackCost } from './sizes.ts';
 
 /** How a small pattern is deepened. */

@@ -13,15 +13,13 @@ export {
   extrapolateAll,
 } from './extrapolate.ts';
 export {
+  AggregationError,
   aggregate,
   aggregateByAgent,
   aggregateUnder,
   type Conditioning,
   conditionings,
   type Pattern,
-} from './layerwise.ts';
-export {
-  AggregationError,
   type ScoredNode,
-} from './pool.ts';
+} from './layerwise.ts';
 export { contextLength, type ModelSize, modelSizes } from './sizes.ts';

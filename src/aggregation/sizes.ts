@@ -7,7 +7,7 @@ import {
   type OwnPrimitive,
   type Primitive,
 } from '../domain/architecture.ts';
-import { AggregationError } from './pool.ts';
+import { AggregationError } from './layerwise.ts';
 
 /** Widths of the primitives at a target size. */
 export interface ModelSize {

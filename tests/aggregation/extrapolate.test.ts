@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { extrapolate, extrapolateAll, referenceModels, stack, stretch } from '../../src/aggregation/extrapolate.ts';
-import { AggregationError } from '../../src/aggregation/pool.ts';
+import { AggregationError } from '../../src/aggregation/layerwise.ts';
 import {
   layerParameters,
   llama,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { kmeans } from '../../src/aggregation/pool.ts';
+import { kmeans } from '../../src/aggregation/layerwise.ts';
 
 /** Within-cluster sum of squares of a partition of sorted scores at the given starts. */
 function cost(sorted: readonly number[], starts: readonly number[]): number {

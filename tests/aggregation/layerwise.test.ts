@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { aggregate, aggregateByAgent, conditionings, layerwise } from '../../src/aggregation/layerwise.ts';
-import { AggregationError, type Electorate, elect, type ScoredNode } from '../../src/aggregation/pool.ts';
+import {
+  AggregationError,
+  aggregate,
+  aggregateByAgent,
+  conditionings,
+  type Electorate,
+  elect,
+  layerwise,
+  type ScoredNode,
+} from '../../src/aggregation/layerwise.ts';
 import { canonicalText, type Primitive, parseArchitecture, primitives } from '../../src/domain/architecture.ts';
 import { agentNameSchema, nodeId } from '../../src/domain/ids.ts';
 import { rngFor } from '../../src/domain/rng.ts';
