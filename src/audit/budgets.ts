@@ -1,5 +1,5 @@
+import type { Spend } from '../domain/agent.ts';
 import { mostAttempts } from '../domain/agent.ts';
-import type { Spend } from '../domain/call.ts';
 import { graceMs } from '../domain/ladder.ts';
 import type { Budget } from '../domain/search.ts';
 import { type Rung, rungs } from '../domain/task.ts';

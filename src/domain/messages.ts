@@ -1,7 +1,6 @@
 import * as z from 'zod';
-import { agentSpecSchema } from './agent.ts';
+import { agentSpecSchema, callReservationSchema, callSettlementSchema, spendSchema } from './agent.ts';
 import { ownPrimitiveSchema } from './architecture.ts';
-import { callReservationSchema, callSettlementSchema, spendSchema } from './call.ts';
 import { spaceSchema } from './candidate.ts';
 import { agentEndCodeSchema, agentEndSchema, endingSchema } from './ending.ts';
 import { failureReasonSchema, outcomeStatuses } from './evaluation.ts';

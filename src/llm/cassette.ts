@@ -1,7 +1,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as z from 'zod';
-import { callOutcomeSchema, purposeSchema, usageSchema } from '../domain/call.ts';
+import { callOutcomeSchema, purposeSchema, usageSchema } from '../domain/agent.ts';
 import { errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { agentNameSchema } from '../domain/ids.ts';
 import { formatZodError } from '../domain/inputFile.ts';

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { CallOutcome, Usage } from '../domain/call.ts';
+import type { CallOutcome, Usage } from '../domain/agent.ts';
 import { errorMessage } from '../domain/errors.ts';
 import { type Json, type JsonBounds, parseJson } from '../domain/json.ts';
 import type { ChatModelName, Effort } from '../domain/model.ts';

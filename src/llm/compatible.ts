@@ -1,6 +1,6 @@
 import OpenAI from 'openai';
 import type { ChatCompletionChunk, ChatCompletionCreateParamsStreaming } from 'openai/resources/chat/completions';
-import type { Usage } from '../domain/call.ts';
+import type { Usage } from '../domain/agent.ts';
 import { splitModel } from '../domain/model.ts';
 import {
   argumentsText,

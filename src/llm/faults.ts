@@ -1,4 +1,4 @@
-import type { CallOutcome } from '../domain/call.ts';
+import type { CallOutcome } from '../domain/agent.ts';
 import { AiraError, errorMessage } from '../domain/errors.ts';
 
 export type FaultKind = Extract<CallOutcome, 'rejected' | 'busy' | 'unavailable' | 'timeout' | 'dropped'>;

@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { CallOutcome, CallReservation, CallSettlement, Usage } from '../domain/call.ts';
+import type { CallOutcome, CallReservation, CallSettlement, Usage } from '../domain/agent.ts';
 import { BudgetError, RetryableError, TerminalError } from '../domain/errors.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
 import { contentHash, type Json } from '../domain/json.ts';

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
-import type { Usage } from '../domain/call.ts';
+import type { Usage } from '../domain/agent.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { formatZodError } from '../domain/inputFile.ts';
 import { type JsonBounds, parseJson } from '../domain/json.ts';

@@ -6,7 +6,7 @@ import {
   callOutcomeSchema,
   purposeSchema,
   type Spend,
-} from '../domain/call.ts';
+} from '../domain/agent.ts';
 import { TerminalError } from '../domain/errors.ts';
 import { type AgentName, agentNameSchema, type SearchId } from '../domain/ids.ts';
 import type { ReplyOf } from '../domain/messages.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { CallReservation, CallSettlement } from '../../src/domain/call.ts';
+import type { CallReservation, CallSettlement } from '../../src/domain/agent.ts';
 import type { AgentName, NodeId } from '../../src/domain/ids.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { readArchive } from '../../src/memory/reader.ts';

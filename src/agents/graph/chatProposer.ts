@@ -1,5 +1,4 @@
-import type { AgentSpec } from '../../domain/agent.ts';
-import type { Purpose } from '../../domain/call.ts';
+import type { AgentSpec, Purpose } from '../../domain/agent.ts';
 import type { Space } from '../../domain/candidate.ts';
 import { errorMessage, TerminalError } from '../../domain/errors.ts';
 import type { OpenRetriever } from '../../domain/literature.ts';

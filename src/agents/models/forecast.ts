@@ -1,5 +1,4 @@
-import type { AgentSpec } from '../../domain/agent.ts';
-import type { Purpose, Usage } from '../../domain/call.ts';
+import type { AgentSpec, Purpose, Usage } from '../../domain/agent.ts';
 import type { Space } from '../../domain/candidate.ts';
 import {
   armsOf,

@@ -1,6 +1,6 @@
 import * as z from 'zod';
+import type { Purpose } from '../../domain/agent.ts';
 import { primitives as builtIn, inOrder, type Primitive, type StackSpec } from '../../domain/architecture.ts';
-import type { Purpose } from '../../domain/call.ts';
 import { type AnswerSchema, answerSchema } from '../../llm/index.ts';
 
 const statement = z.string().trim().min(1).max(1500);

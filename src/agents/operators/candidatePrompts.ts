@@ -1,4 +1,4 @@
-import type { Purpose } from '../../domain/call.ts';
+import type { Purpose } from '../../domain/agent.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { Passage } from '../reading/tools.ts';
 import type { AnswerForm } from './answers.ts';

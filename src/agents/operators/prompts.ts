@@ -1,5 +1,5 @@
+import type { Purpose } from '../../domain/agent.ts';
 import { type OwnPrimitive, primitiveText, readArchitecture, type StackSpace } from '../../domain/architecture.ts';
-import type { Purpose } from '../../domain/call.ts';
 import type { LiteratureSpec } from '../../domain/literature.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { Experiment } from '../../domain/search.ts';

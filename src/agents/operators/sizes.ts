@@ -1,4 +1,4 @@
-import type { Purpose } from '../../domain/call.ts';
+import type { Purpose } from '../../domain/agent.ts';
 import type { Space } from '../../domain/candidate.ts';
 import type { Effort } from '../../domain/model.ts';
 import { bringsScripts, type MultiTurnSpec } from '../../domain/rehearsal.ts';

@@ -1,6 +1,6 @@
 import type { Conditioning, Extrapolation, Pattern } from '../../aggregation/index.ts';
+import type { Spend } from '../../domain/agent.ts';
 import type { Architecture, OwnPrimitive } from '../../domain/architecture.ts';
-import type { Spend } from '../../domain/call.ts';
 import type { Space } from '../../domain/candidate.ts';
 import type { AgentEnd, EndingKind } from '../../domain/ending.ts';
 import type { LiteratureSource } from '../../domain/literature.ts';

@@ -1,5 +1,5 @@
+import type { Spend } from '../../domain/agent.ts';
 import type { OwnPrimitive } from '../../domain/architecture.ts';
-import type { Spend } from '../../domain/call.ts';
 import { shortCandidate } from '../../domain/candidate.ts';
 import type { AgentEnd } from '../../domain/ending.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import type { Usage } from '../../../src/domain/call.ts';
+import type { Usage } from '../../../src/domain/agent.ts';
 import { type Asked, type Called, errorEvent, readRequest, type Said, streamOf } from './wire.ts';
 
 /** What goes wrong with one request. */

@@ -1,4 +1,4 @@
-import type { Purpose } from '../../../domain/call.ts';
+import type { Purpose } from '../../../domain/agent.ts';
 import { TerminalError } from '../../../domain/errors.ts';
 import type { ViewNode } from '../../../domain/node.ts';
 import { type Brief, type Files, type ProgramSpace, parseProgram, programText } from '../../../domain/program.ts';
