@@ -2,8 +2,8 @@ import * as z from 'zod';
 import { quoted } from '../agents/index.ts';
 import { claimText, type Insight, statedInsightSchema } from '../domain/ideas.ts';
 import { fileNameSchema } from '../domain/program.ts';
+import { pageOf } from './answers.ts';
 import type { Outsider } from './outsider.ts';
-import { pageOf } from './pages.ts';
 
 /** Bytes of an answer that insights may take. */
 export const insightBytes = 6_000;

@@ -17,6 +17,7 @@ import { evidenceIdSchema } from '../domain/literature.ts';
 import type { AgentState } from '../domain/messages.ts';
 import { lessonSchema, nodeStatusSchema, operatorSchema, type ViewNode } from '../domain/node.ts';
 import { jsonLine } from '../platform/index.ts';
+import { maxAnswerBytes, pageOf, textPageOf } from './answers.ts';
 import { documentsOf, taskOf } from './documents.ts';
 import {
   candidateArgument,
@@ -28,7 +29,6 @@ import {
   insightForms,
 } from './ideas.ts';
 import { type Outsider, retryMs } from './outsider.ts';
-import { maxAnswerBytes, pageOf, textPageOf } from './pages.ts';
 
 /** Longest wait of `wait_result` in seconds: some clients give a tool one minute. */
 export const maxWaitSeconds = 45;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Page, pageOf, type TextPage, textPageOf } from '../../src/mcp/pages.ts';
+import { type Page, pageOf, type TextPage, textPageOf } from '../../src/mcp/answers.ts';
 import { jsonLine } from '../../src/platform/index.ts';
 
 const bytes = (value: unknown) => Buffer.byteLength(jsonLine(value));
