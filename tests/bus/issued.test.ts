@@ -16,7 +16,7 @@ import {
   recordListening,
   revokeCredential,
 } from '../../src/bus/index.ts';
-import { examineWorker } from '../../src/cli/doctorWorker.ts';
+import { examineWorker } from '../../src/cli/commands/doctor.ts';
 import { systemClock } from '../../src/platform/timers.ts';
 import { freePort } from '../chaos/distributedLab.ts';
 import { codeOf } from '../support/errors.ts';
