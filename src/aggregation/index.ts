@@ -7,11 +7,7 @@
  * - Equal scores are never split between clusters, and equal input gives equal output.
  */
 
-export { type CarryRule, carryRules, carryToSize } from './carry.ts';
-export {
-  type Extrapolation,
-  extrapolateAll,
-} from './extrapolate.ts';
+export { type CarryRule, carryRules, carryToSize, type Extrapolation, extrapolateAll } from './extrapolate.ts';
 export {
   AggregationError,
   aggregate,
