@@ -1,5 +1,4 @@
-import type { Spend } from '../domain/agent.ts';
-import { mostAttempts } from '../domain/agent.ts';
+import { mostAttempts, type Spend } from '../domain/agent.ts';
 import { graceMs } from '../domain/ladder.ts';
 import type { Budget } from '../domain/search.ts';
 import { type Rung, rungs } from '../domain/task.ts';

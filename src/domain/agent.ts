@@ -1,20 +1,20 @@
 import * as z from 'zod';
 import { claimsSchema, insightScopeSchema } from './ideas.ts';
-import { agentNameSchema, agentNameSchema, searchIdSchema } from './ids.ts';
+import { agentNameSchema, searchIdSchema } from './ids.ts';
 import { key } from './inputFile.ts';
 import { type LiteratureSpec, literatureEntrySchema, literatureSpecSchema } from './literature.ts';
 import {
   armsOf,
   banditOptionsSchema,
   chatArms,
-  chatModelSchema,chatModelSchema, 
+  chatModelSchema,
   effortSchema,
   isBandit,
   isOutside,
   isProgram,
   type ModelName,
   modelSchema,
-  splitModel
+  splitModel,
 } from './model.ts';
 import { memorySchema, noveltySchema } from './nearDuplicates.ts';
 import { mostProposals, operatorSchema } from './node.ts';
