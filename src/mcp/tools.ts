@@ -17,8 +17,7 @@ import { evidenceIdSchema } from '../domain/literature.ts';
 import type { AgentState } from '../domain/messages.ts';
 import { lessonSchema, nodeStatusSchema, operatorSchema, type ViewNode } from '../domain/node.ts';
 import { jsonLine } from '../platform/index.ts';
-import { maxAnswerBytes, pageOf, textPageOf } from './answers.ts';
-import { documentsOf, taskOf } from './documents.ts';
+import { documentsOf, maxAnswerBytes, pageOf, taskOf, textPageOf } from './answers.ts';
 import {
   candidateArgument,
   candidateText,
