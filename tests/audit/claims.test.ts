@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hiddenScores, writeReport } from '../../src/cli/writeReport.ts';
+import { hiddenScores, writeReport } from '../../src/cli/commands/report.ts';
 import type { ClaimRecord } from '../../src/domain/claim.ts';
 import { readClaims } from '../../src/views/index.ts';
 import { temporaryFolder } from '../support/home.ts';

@@ -5,7 +5,7 @@ import { ladderSteps } from '../../src/actors/search/ladder.ts';
 import { createModel, type LocalModel, think } from '../../src/agents/index.ts';
 import { type AuditOptions, audit, type Finding } from '../../src/audit/index.ts';
 import type { Bus } from '../../src/bus/index.ts';
-import { claimsNow } from '../../src/cli/writeReport.ts';
+import { claimsNow } from '../../src/cli/commands/report.ts';
 import type { ModelName } from '../../src/domain/agent.ts';
 import { parseArchitecture } from '../../src/domain/architecture.ts';
 import { candidateText, stackSpace } from '../../src/domain/candidate.ts';

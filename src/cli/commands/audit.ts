@@ -48,7 +48,7 @@ import {
   searchArgument,
   withOptions,
 } from '../options.ts';
-import { claimsNow } from '../writeReport.ts';
+import { claimsNow } from './report.ts';
 
 const colours = coloursFor(process.stdout);
 

@@ -4,7 +4,7 @@ import { readArchive } from '../../memory/index.ts';
 import { jsonLine, printable } from '../../platform/index.ts';
 import { exitCodes } from '../fail.ts';
 import { pathArgument } from '../options.ts';
-import { hiddenScores } from '../writeReport.ts';
+import { hiddenScores } from './report.ts';
 
 interface Options {
   readonly home: string;

@@ -71,8 +71,8 @@ import {
 } from '../options.ts';
 import { requireSameContent } from '../sameContent.ts';
 import { addressesOf, labOptions, programsOf, recordedAgents, type SystemOptions } from '../setting.ts';
-import { allTestScores, writeReport } from '../writeReport.ts';
 import { namedFile, readSearchFile, taskNear } from '../yamlFile.ts';
+import { allTestScores, writeReport } from './report.ts';
 import { ensureSetUp } from './setup.ts';
 
 interface LaunchOptions extends SystemOptions {

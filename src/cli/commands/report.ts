@@ -1,11 +1,18 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
 import { Argument, Command } from 'commander';
+import type { ClaimsNow } from '../../audit/index.ts';
 import type { SearchId } from '../../domain/ids.ts';
-import { readArchive } from '../../memory/index.ts';
-import { jsonLine } from '../../platform/index.ts';
+import type { ReplyOf, TestPurpose } from '../../domain/messages.ts';
+import { Archive, type ArchiveReader, openForReading, readArchive, readArchive, type TestScore } from '../../memory/index.ts';
+import { coloursFor, jsonLine, systemClock } from '../../platform/index.ts';
+import { reportHtml, resultOf, summary, writeWhole } from '../../report/index.ts';
+import { claimRecord, collectReport, readClaims } from '../../views/index.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, searchArgument, withOptions } from '../options.ts';
 import { showScaleResults } from '../scale/results.ts';
-import { hiddenScores, writeReport } from '../writeReport.ts';
+import { airaVersion } from '../version.ts';
 
 async function report(search: SearchId, { home, json }: { home: string; json?: boolean }): Promise<number> {
   const reader = readArchive(home);
@@ -27,4 +34,85 @@ export function reportCommand(done: (code: number) => void): Command {
     .addArgument(new Argument('<search>', 'the search, or the search of a plan').argParser(searchArgument))
     .action(async (search: SearchId, options: { home: string; json?: boolean }) => done(await report(search, options)));
   return withOptions(command, homeOption(), jsonOption());
+}
+
+const pagePath = (home: string, search: SearchId): string => join(home, 'reports', `${search}.html`);
+
+/** What the written report of a search claims, and what its archive gives (I11); null without a report. */
+export function claimsNow(
+  reader: ArchiveReader,
+  home: string,
+  search: SearchId,
+  tests: readonly TestScore[],
+): ClaimsNow | null {
+  const path = pagePath(home, search);
+  if (!existsSync(path)) return null;
+  const data = collectReport(reader, search, tests, { airaVersion, machine: [], commands: [] });
+  return { written: readClaims(readFileSync(path, 'utf8')), derived: claimRecord(data) };
+}
+
+/** What a report of a search written here shows. */
+export function reportOf(reader: ArchiveReader, search: SearchId, tests: readonly TestScore[]) {
+  const processors = cpus();
+  return collectReport(reader, search, tests, {
+    airaVersion,
+    machine: [
+      { fact: 'CPU', value: `${processors.length} x ${processors[0]?.model.trim() ?? 'unknown'}` },
+      { fact: 'Node', value: process.version },
+    ],
+    commands: [`aira report ${search}`, `aira nodes ${search}`, `aira audit ${search}`],
+  });
+}
+
+/**
+ * Writes the report of a search into its home. Returns its path, a summary for the terminal, its claims and
+ * extrapolations for machines, its result for scripts, and whether a candidate of the search has a score on the final rung.
+ */
+export async function writeReport(home: string, search: SearchId, tests: ReplyOf<'search-tests'>['scores']) {
+  const reader = readArchive(home);
+  try {
+    const data = reportOf(reader, search, tests);
+    const path = writeWhole(pagePath(home, search), await reportHtml(data));
+    const machineReadable = { ...claimRecord(data), extrapolations: data.extrapolations, report: path };
+    const hasResult = data.nodes.some(
+      ({ origin, validation, test }) => origin !== 'reference' && validation.final.length + test.length > 0,
+    );
+    return {
+      path,
+      hasResult,
+      machineReadable,
+      endings: data.endings,
+      summary: `${summary(data, coloursFor(process.stdout))}\n`,
+      result: resultOf(data),
+    };
+  } finally {
+    reader.close();
+  }
+}
+
+type Piece = ReplyOf<'search-tests'>;
+
+/** All pages of a reply. */
+export async function allTestScores(ask: (from: number) => Promise<Piece>): Promise<Piece['scores']> {
+  const scores: Piece['scores'] = [];
+  for (;;) {
+    const piece = await ask(scores.length);
+    scores.push(...piece.scores);
+    if (!piece.more) return scores;
+  }
+}
+
+/**
+ * Test scores of a finished search. The access is recorded, which opens the archive for writing (I4).
+ *
+ * @throws PrerequisiteError if another process writes to the lab, or there is none; TerminalError while the search runs.
+ */
+export async function hiddenScores(home: string, search: SearchId, purpose: TestPurpose) {
+  openForReading(home).close();
+  const archive = Archive.open(home, systemClock);
+  try {
+    return await allTestScores(async (from) => archive.handlers['search-tests']({ search, purpose, from }));
+  } finally {
+    archive.close();
+  }
 }

@@ -16,7 +16,7 @@ import { floorAbove } from '../../statistics/index.ts';
 import { triedText } from '../../views/index.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, homeOption, jsonOption, jsonOption, option, option, pathArgument, searchArgument, searchArgument, withOptions, withOptions } from '../options.ts';
-import { hiddenScores } from '../writeReport.ts';
+import { hiddenScores } from './report.ts';
 
 interface ShowOptions {
   home: string;
