@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { makeFolder, packageRoot } from '../platform/index.ts';
-import { type Page, shown } from '../views/index.ts';
+import { type Page, type ReportData, reportPage, shown } from '../views/index.ts';
 
 /**
  * Role: a page as one HTML file, from the components that the dashboard shows: rendered here as text, with the script that brings
@@ -78,3 +78,6 @@ export function writeWhole(path: string, text: string): string {
   renameSync(`${path}.part`, path);
   return path;
 }
+
+/** The report of a search as one HTML file. @throws PrerequisiteError `pages-not-built` */
+export const reportHtml = (data: ReportData): Promise<string> => pageHtml(reportPage(data));
