@@ -3,10 +3,9 @@ import { basename, extname, join, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { hintSchema } from '../domain/hints.ts';
 import { formatZodError } from '../domain/inputFile.ts';
 import { contentHash, type Json } from '../domain/json.ts';
-import { evidenceIdSchema, itemSchema } from '../domain/literature.ts';
+import { evidenceIdSchema, hintSchema, itemSchema } from '../domain/literature.ts';
 
 /** Directory of the corpus. `src/literature` and `dist/literature` are equally deep below the package root. */
 export const corpusDirectory = resolve(import.meta.dirname, '../../corpus');

@@ -10,9 +10,10 @@ import {
   primitives,
   type StackSpace,
 } from '../../src/domain/architecture.ts';
-import { type Hint, hintFit } from '../../src/domain/hints.ts';
 import {
   evidenceIdSchema,
+  type Hint,
+  hintFit,
   type Item,
   type LiteratureQuery,
   type OpenRetriever,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseArchitecture, primitives } from '../../src/domain/architecture.ts';
-import { appliesTo, describeHint, type Hint, hintFit, hintSchema, stretched } from '../../src/domain/hints.ts';
+import { appliesTo, describeHint, type Hint, hintFit, hintSchema, stretched } from '../../src/domain/literature.ts';
 
 const degree = (layers: string, hint: Hint) => hintFit(parseArchitecture(layers), hint);
 const share = (primitive: 'M' | 'mA' | 'Mb', of: 'layers' | 'mixers', low: number, high = low): Hint => ({

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { parseArchitecture, primitives } from '../../src/domain/architecture.ts';
-import { appliesTo, hintFit, stretched } from '../../src/domain/hints.ts';
+import { appliesTo, hintFit, stretched } from '../../src/domain/literature.ts';
 import { corpusDirectory, indexedDocumentSchema, loadCorpus, noteDocument } from '../../src/literature/corpus.ts';
 import { temporaryFolder } from '../support/home.ts';
 
