@@ -10,6 +10,6 @@
  * - Tasks, sampling, elicitation and resources of the protocol are not used: clients differ in them.
  */
 
-export { serveOverHttp } from './http.ts';
 export { Outsider } from './outsider.ts';
 export { serveOverStdio } from './stdio.ts';
+export { serveOverHttp } from './transports.ts';
