@@ -5,13 +5,22 @@ import { Argument, Command } from 'commander';
 import type { ClaimsNow } from '../../audit/index.ts';
 import type { SearchId } from '../../domain/ids.ts';
 import type { ReplyOf, TestPurpose } from '../../domain/messages.ts';
-import { Archive, type ArchiveReader, openForReading, readArchive, readArchive, type TestScore } from '../../memory/index.ts';
-import { coloursFor, jsonLine, systemClock } from '../../platform/index.ts';
-import { reportHtml, resultOf, summary, writeWhole } from '../../report/index.ts';
-import { claimRecord, collectReport, readClaims } from '../../views/index.ts';
+import type { SearchSpec } from '../../domain/search.ts';
+import { Archive, type ArchiveReader, openForReading, readArchive, readArchive, archivePath, isThere, readArchive, type TestScore } from '../../memory/index.ts';
+import { coloursFor, jsonLine, jsonLine, systemClock } from '../../platform/index.ts';
+import { reportHtml, resultOf, summary, writeScaleReport, writeWhole } from '../../report/index.ts';
+import {
+  lossTable,
+  referenceOf,
+  type ScaleObservation,
+  scaleObservations,
+  type ZeroShotResult,
+  zeroShotResult,
+  zeroShotText,
+} from '../../scale/index.ts';
+import { claimRecord, collectReport, readClaims, zeroShotScores } from '../../views/index.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, searchArgument, withOptions } from '../options.ts';
-import { showScaleResults } from '../scale/results.ts';
 import { airaVersion } from '../version.ts';
 
 async function report(search: SearchId, { home, json }: { home: string; json?: boolean }): Promise<number> {
@@ -114,5 +123,61 @@ export async function hiddenScores(home: string, search: SearchId, purpose: Test
     return await allTestScores(async (from) => archive.handlers['search-tests']({ search, purpose, from }));
   } finally {
     archive.close();
+  }
+}
+
+/** Writes the page of a plan, with the losses so far. */
+async function writePage(
+  home: string,
+  spec: SearchSpec,
+  source: string,
+  observations: readonly ScaleObservation[],
+  zeroShot: ZeroShotResult | null,
+): Promise<string> {
+  const processors = cpus();
+  const { path } = await writeScaleReport({
+    folder: join(home, 'reports', spec.id),
+    name: spec.id,
+    observations,
+    reference: referenceOf(observations),
+    zeroShot,
+    plan: source,
+    facts: [
+      { fact: 'Aira', value: airaVersion },
+      { fact: 'trainer', value: spec.evaluator },
+      { fact: 'devices', value: spec.deviceClass },
+      { fact: 'machine of this page', value: `${processors.length} x ${processors[0]?.model.trim() ?? 'unknown'}` },
+    ],
+    commands: [`aira audit ${spec.id} --retrain 1`, `aira export ${spec.id} --format csv`],
+  });
+  return path;
+}
+
+/** Prints what a plan has measured, from the archive alone, and writes its page. Returns the exit status. */
+export async function showScaleResults(home: string, spec: SearchSpec, source: string, json: boolean): Promise<number> {
+  if (!isThere(archivePath(home), home)) {
+    process.stderr.write(
+      `the losses of ${spec.id} are in the archive of the other machine; give the same command there\n`,
+    );
+    return exitCodes.ok;
+  }
+  const reader = readArchive(home);
+  try {
+    const observations = scaleObservations(reader, spec.id);
+    const zeroShot = zeroShotResult(observations, zeroShotScores(home, spec.id), referenceOf(observations));
+    const page = observations.length > 0 ? await writePage(home, spec, source, observations, zeroShot) : null;
+    if (json) {
+      for (const each of observations) process.stdout.write(`${jsonLine({ event: 'observation', ...each })}\n`);
+      if (zeroShot) process.stdout.write(`${jsonLine({ event: 'zero-shot', ...zeroShot })}\n`);
+      if (page) process.stdout.write(`${jsonLine({ event: 'report', path: page })}\n`);
+    } else {
+      process.stdout.write(`\nvalidation loss in nats per token, by FLOPs of the budget\n${lossTable(observations)}`);
+      if (zeroShot) process.stdout.write(`\n${zeroShotText(zeroShot)}\n`);
+      if (page) process.stdout.write(`does it hold? ${page}\n`);
+      process.stdout.write(`check it with: aira audit ${spec.id}\n`);
+    }
+    return observations.length > 0 ? exitCodes.ok : exitCodes.noResult;
+  } finally {
+    reader.close();
   }
 }

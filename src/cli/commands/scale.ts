@@ -38,11 +38,11 @@ import {
 } from '../options.ts';
 import { type ScaleDisplay, scaleDisplay } from '../scale/display.ts';
 import { crewFor, machineOf, requireRoom, type ScaleCrew } from '../scale/machine.ts';
-import { showScaleResults } from '../scale/results.ts';
 import { sweepRates } from '../scale/sweep.ts';
 import { digestOfItems, evaluateZeroShot, taskItems } from '../scale/zeroShot.ts';
 import { labOptions, type SystemOptions } from '../setting.ts';
 import { type ReadFile, readYamlFile } from '../yamlFile.ts';
+import { showScaleResults } from './report.ts';
 
 interface ScaleOptions extends SystemOptions {
   workers?: number;
