@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { makeFolder, packageRoot } from '../platform/index.ts';
-import { type Page, type ReportData, reportPage, shown } from '../views/index.ts';
+import { analyseScale, type ScaleAnalysis, type ScaleQuestion, type ZeroShotResult } from '../scale/index.ts';
+import { type Page, type ReportData, reportPage, scaleFiguresOf, shown } from '../views/index.ts';
 
 /**
  * Role: a page as one HTML file, from the components that the dashboard shows: rendered here as text, with the script that brings
@@ -81,3 +82,49 @@ export function writeWhole(path: string, text: string): string {
 
 /** The report of a search as one HTML file. @throws PrerequisiteError `pages-not-built` */
 export const reportHtml = (data: ReportData): Promise<string> => pageHtml(reportPage(data));
+
+/** Everything that the page of a plan shows. */
+interface ScaleReport {
+  readonly name: string;
+  readonly analysis: ScaleAnalysis;
+  readonly zeroShot?: ZeroShotResult | null;
+  /** Text of the plan. */
+  readonly plan?: string;
+  readonly facts: readonly { readonly fact: string; readonly value: string }[];
+  readonly commands: readonly string[];
+}
+
+/** A scaling study as one HTML file. @throws PrerequisiteError `pages-not-built` */
+export const scaleHtml = ({ name, analysis, zeroShot = null, plan, facts, commands }: ScaleReport): Promise<string> =>
+  pageHtml({
+    kind: 'scale',
+    title: `${name}: Aira scaling study`,
+    scale: scaleFiguresOf(name, analysis, zeroShot),
+    provenance: { facts, commands, files: plan === undefined ? [] : [{ title: 'Plan', text: plan }] },
+  });
+
+/** Everything of the page but its analysis, and where it goes. */
+interface ScaleReportOptions extends ScaleQuestion, Omit<ScaleReport, 'analysis'> {
+  /** Made if missing; gets `scale.html` and `scale.json`. */
+  readonly folder: string;
+}
+
+/**
+ * Analyses the outcomes of a plan and writes `scale.html`, and `scale.json` with the observations that every figure of the
+ * page follows from.
+ *
+ * @throws TerminalError `scale-observations` if the reference has no outcome; PrerequisiteError `pages-not-built`
+ */
+export async function writeScaleReport(options: ScaleReportOptions): Promise<{
+  readonly path: string;
+  readonly analysis: ScaleAnalysis;
+}> {
+  const { folder, observations, reference, proxies, ...page } = options;
+  const analysis = analyseScale({ observations, reference, ...(proxies && { proxies }) });
+  const text = await scaleHtml({ ...page, analysis });
+  writeWhole(
+    join(folder, 'scale.json'),
+    `${JSON.stringify({ version: 1, name: page.name, reference, observations }, null, 1)}\n`,
+  );
+  return { path: writeWhole(join(folder, 'scale.html'), text), analysis };
+}
