@@ -1,4 +1,3 @@
-import type { Architecture, Primitive } from '../domain/architecture.ts';
 import {
   type Architecture,
   composition,

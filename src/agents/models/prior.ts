@@ -1,6 +1,13 @@
 import { type Architecture, canonicalText, parseInSpace, type StackSpace } from '../../domain/architecture.ts';
-import type { EvidenceId, Item, OpenRetriever } from '../../domain/literature.ts';
-import { appliesTo, describeHint, type Hint, hintFit } from '../../domain/literature.ts';
+import {
+  appliesTo,
+  describeHint,
+  type EvidenceId,
+  type Hint,
+  hintFit,
+  type Item,
+  type OpenRetriever,
+} from '../../domain/literature.ts';
 import { isScored } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import type { LocalModel, Proposal, ProposalInput } from './model.ts';
