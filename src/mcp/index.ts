@@ -11,5 +11,4 @@
  */
 
 export { Outsider } from './outsider.ts';
-export { serveOverStdio } from './stdio.ts';
-export { serveOverHttp } from './transports.ts';
+export { serveOverHttp, serveOverStdio } from './transports.ts';

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { isInitializeRequest } from '@modelcontextprotocol/sdk/types.js';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
@@ -161,4 +162,41 @@ export async function serveOverHttp(outsider: Outsider, options: HttpOptions): P
     await new Promise<void>((resolve) => server.close(() => resolve()));
   };
   return { url: `http://${host}:${port}${path}`, ended: stopped.then(close), stop: () => stop() };
+}
+
+/** A running server. */
+interface StdioService {
+  /** Resolves after the client has disconnected, or `stop`, when the agent's end has been recorded. */
+  readonly ended: Promise<void>;
+  stop(): void;
+}
+
+/** Longest message of a client in bytes: a program as JSON within JSON, with its rationale. */
+const maxMessageBytes = 4 * 1024 * 1024;
+
+/**
+ * Serves one client on stdin and stdout until it disconnects.
+ *
+ * The transport of the SDK does not report that stdin ended, which is how a client that was killed appears here.
+ */
+export async function serveOverStdio(outsider: Outsider, version: string, log: Logger): Promise<StdioService> {
+  const server = toolServer(outsider, version);
+  const transport = new StdioServerTransport(process.stdin, process.stdout, { maxBufferSize: maxMessageBytes });
+  let reason = 'its client disconnected';
+  const closed = new Promise<void>((resolve) => {
+    server.server.onclose = resolve;
+  });
+  server.server.onerror = (error) => log.warn({ error: error.message }, 'a message of the client could not be read');
+  const close = () => void server.close();
+  process.stdin.once('end', close);
+  process.stdin.once('close', close);
+  process.stdout.once('error', close);
+  await server.connect(transport);
+  return {
+    ended: closed.then(() => outsider.leave(reason)),
+    stop() {
+      reason = 'its process was stopped';
+      close();
+    },
+  };
 }
