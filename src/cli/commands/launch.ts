@@ -39,7 +39,6 @@ import {
 } from '../../platform/index.ts';
 import { openSandbox, probeSandbox, type Sandbox } from '../../sandbox/index.ts';
 import { contentOf, dataFolder, loadTask, profileOf, registerTask } from '../../tasks/index.ts';
-import { openDashboard } from '../dashboard.ts';
 import type { Display, Ending } from '../display/display.ts';
 import { jsonDisplay } from '../display/json.ts';
 import { liveDisplay } from '../display/live.ts';
@@ -72,6 +71,7 @@ import {
 import { requireSameContent } from '../sameContent.ts';
 import { addressesOf, labOptions, programsOf, recordedAgents, type SystemOptions } from '../setting.ts';
 import { namedFile, readSearchFile, taskNear } from '../yamlFile.ts';
+import { openDashboard } from './dashboard.ts';
 import { allTestScores, writeReport } from './report.ts';
 import { ensureSetUp } from './setup.ts';
 
