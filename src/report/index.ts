@@ -12,8 +12,16 @@
  * - Trees are drawn like the log of a version control system: the child with most descendants stays in its parent's row.
  */
 
-export { reportHtml, scaleHtml, writeScaleReport, writeWhole } from './document.ts';
+export {
+  reportHtml,
+  type StudyReport,
+  scaleHtml,
+  studyHtml,
+  studyJson,
+  studyMarkdown,
+  writeScaleReport,
+  writeWhole,
+} from './document.ts';
 export { resultsTsv } from './resultsTsv.ts';
-export { type StudyReport, studyHtml, studyJson, studyMarkdown } from './study.ts';
 export { type Result, resultOf, summary } from './summary.ts';
 export { attributionText, confrontationText, storyHtml, storyText } from './trace.ts';
