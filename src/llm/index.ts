@@ -28,6 +28,7 @@ export {
   type ChatRequest,
   type ProviderState,
   readAnswer,
+  readLeniently,
   type ToolCall,
   type ToolForm,
   type ToolResult,
@@ -42,7 +43,6 @@ export {
   replayedGateway,
 } from './gateway.ts';
 export { chatModels, checkModels, type Keyring, keyring, providersOf } from './keys.ts';
-export { readLeniently } from './lenient.ts';
 export { cost, loadPrices, mostUsage, type Prices } from './prices.ts';
 export { defaultRetries } from './retry.ts';
 export { defaultTimeouts } from './stream.ts';

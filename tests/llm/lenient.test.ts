@@ -1,8 +1,7 @@
 /** Errors of form that models make where no server enforces a schema. */
 import { describe, expect, it } from 'vitest';
 import { proposalForms } from '../../src/agents/operators/answers.ts';
-import { readAnswer } from '../../src/llm/chat.ts';
-import { readLeniently } from '../../src/llm/lenient.ts';
+import { readAnswer, readLeniently } from '../../src/llm/chat.ts';
 
 const whole = { hypothesis: 'h', change: 'c', expected_fitness: 0.55, evidence: ['a-1'], architecture: '16M' };
 const forms = proposalForms({ primitives: ['M', 'mA', 'Mb'] });

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { programForms } from '../../../src/agents/operators/programs/answers.ts';
 import { withFencedPrograms } from '../../../src/agents/operators/programs/fences.ts';
-import { readLeniently } from '../../../src/llm/lenient.ts';
+import { readLeniently } from '../../../src/llm/chat.ts';
 
 const reasons = { hypothesis: 'h', change: 'c', expected_fitness: null, evidence: [] };
 const json = `\`\`\`json\n${JSON.stringify(reasons)}\n\`\`\``;
