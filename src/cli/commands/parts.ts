@@ -1,11 +1,15 @@
+import { existsSync } from 'node:fs';
 import { Argument, Command } from 'commander';
-import { openChat, openLab, startAgent, startArchivist } from '../../actors/index.ts';
+import { type Component, type ComponentDeps, limitsFor, openChat, openLab, roleConnections, startAgent, startArchivist, tokensOf } from '../../actors/index.ts';
 import { createModel, OwnScaffolds, Searchers, scaffoldFolders } from '../../agents/index.ts';
+import type { Role } from '../../bus/index.ts';
+import { PrerequisiteError } from '../../domain/errors.ts';
 import type { AgentName, SearchId } from '../../domain/ids.ts';
 import { localModels } from '../../domain/model.ts';
-import { openRehearsals } from '../../evaluators/index.ts';
+import { openRehearsals, primitiveFolders } from '../../evaluators/index.ts';
+import { privateHome } from '../../memory/index.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';
-import { natsOptions } from '../nats.ts';
+import { natsOptions, unseparated } from '../nats.ts';
 import {
   agentArgument,
   baseUrlOption,
@@ -23,9 +27,9 @@ import {
   unsafeOption,
   withOptions,
 } from '../options.ts';
-import { connectPart, type PartOptions, say, untilEnded } from '../part.ts';
-import { labOptions } from '../setting.ts';
+import { labOptions, labOptions, type SystemOptions } from '../setting.ts';
 import { archiveInitCommand } from './credentials.ts';
+import { ensureSetUp } from './setup.ts';
 
 /** The components of a lab as separate processes, connected to one NATS server. */
 
@@ -123,4 +127,51 @@ export function agentCommand(done: (code: number) => void): Command {
     programOption(),
     unsafeOption(),
   );
+}
+
+/** What the commands have in common that run one component of a lab in a process of its own, connected to a NATS server. */
+
+/** Other keys are of a whole lab. */
+export type PartOptions = Omit<SystemOptions, 'port' | 'replay'>;
+
+export const say = (sentence: string): boolean => process.stderr.write(`${sentence}\n`);
+
+/** Runs components until they end or are interrupted. */
+async function untilEnded(parts: readonly Component[]): Promise<number> {
+  const interrupts = onInterrupt(() => {
+    for (const part of parts) part.drain();
+  });
+  const ends = await Promise.all(parts.map((part) => part.ended));
+  interrupts.dispose();
+  const error = ends.find((end) => end !== null);
+  if (error) throw error;
+  return interrupts.code() ?? exitCodes.ok;
+}
+
+interface Connection {
+  readonly setting: Awaited<ReturnType<typeof labOptions>>;
+  readonly lab: ComponentDeps;
+  /** Address of the server. */
+  readonly url: string;
+}
+
+export async function connectPart(options: PartOptions, role: Role): Promise<Connection> {
+  await ensureSetUp();
+  // A worker trains for whichever search has jobs: it offers every primitive that it finds.
+  const primitives = role === 'worker' ? primitiveFolders(options.primitives ?? []) : [];
+  const setting = await labOptions({ ...options, primitives });
+  const { url, access, home, ackWaitMs, clock, timers, log } = setting;
+  if (url === null) {
+    throw new PrerequisiteError(
+      'nats-url',
+      'a separate component needs the address of a NATS server',
+      'give --nats, or set NATS_URL',
+    );
+  }
+  // A worker needs no home, and its machine may have no room for one.
+  if (role !== 'worker' || existsSync(home)) privateHome(home);
+  const buses = roleConnections({ url, access }, home, { limits: limitsFor(ackWaitMs), clock, log });
+  const bus = await buses.open(role);
+  if (role !== 'archive' && !(await bus.separatesRoles())) say(unseparated(url));
+  return { setting, lab: { bus, tokenOf: tokensOf(home), ackWaitMs, clock, timers, log }, url };
 }

@@ -21,8 +21,8 @@ import {
   withOptions,
   workerNumber,
 } from '../options.ts';
-import { connectPart, type PartOptions, say } from '../part.ts';
 import { scaleCrew } from '../scale/machine.ts';
+import { connectPart, type PartOptions, say } from './parts.ts';
 
 interface Options extends PartOptions {
   workers?: number;
