@@ -1,9 +1,18 @@
 import { createHash } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { totals } from './migrations/015-totals.ts';
 import { calls, endings, ensemble, identities, ledger, programs } from './migrationsFrom001.ts';
-import { checkpoints, holdings, ideas, imports, names, rehearsals, releases, rulings } from './migrationsFrom007.ts';
+import {
+  checkpoints,
+  holdings,
+  ideas,
+  imports,
+  names,
+  rehearsals,
+  releases,
+  rulings,
+  totals,
+} from './migrationsFrom007.ts';
 
 /** "AIRA" as a 32-bit integer: distinguishes an archive from other SQLite files. */
 export const applicationId = 0x41495241;

@@ -17,7 +17,7 @@ import { rngFor } from '../../src/domain/rng.ts';
 import { type SearchSpec, searchSpecSchema } from '../../src/domain/search.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { archivePath } from '../../src/memory/database.ts';
-import { recount } from '../../src/memory/migrations/015-totals.ts';
+import { recount } from '../../src/memory/migrationsFrom007.ts';
 import { readArchive } from '../../src/memory/reader.ts';
 import { landscape } from '../agents/support.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
