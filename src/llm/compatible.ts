@@ -14,9 +14,9 @@ import {
   refusalText,
   type ToolCall,
 } from './chat.ts';
-import { ChatFault } from './faults.ts';
 import type { Endpoint } from './keys.ts';
 import { formInWords, type Ladder, type OptionalPart, type Sent } from './ladder.ts';
+import { ChatFault } from './retry.ts';
 import type { Watch } from './stream.ts';
 import type { Fetch } from './transport.ts';
 import { type Collector, sdkOptions, wireModel } from './wire.ts';

@@ -8,10 +8,17 @@ import { type Rng, rngFor } from '../domain/rng.ts';
 import { type Clock, pause, printable, systemClock, systemTimers, type Timers } from '../platform/index.ts';
 import { type Answered, Cassette, type Entry, type Scope } from './cassette.ts';
 import type { ChatModel, ChatRequest, Meter, ProviderState, ToolCall } from './chat.ts';
-import { ChatFault, namesTools } from './faults.ts';
 import { redacted } from './keys.ts';
 import { cost, countedTokens, countedUsage, loadPrices, mostUsage, type Prices, usualBytesPerToken } from './prices.ts';
-import { type Breaker, defaultRetries, ProviderDownError, type RetryPolicy, retrying } from './retry.ts';
+import {
+  type Breaker,
+  ChatFault,
+  defaultRetries,
+  namesTools,
+  ProviderDownError,
+  type RetryPolicy,
+  retrying,
+} from './retry.ts';
 
 /** Reserves and settles calls in the ledger, whatever the transport. Both are idempotent. */
 export interface CallLedger {

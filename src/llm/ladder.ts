@@ -1,5 +1,5 @@
 import type { AnswerSchema } from './chat.ts';
-import { type ChatFault, namesTools } from './faults.ts';
+import { type ChatFault, namesTools } from './retry.ts';
 
 /** How the form of an answer is requested: enforced by the server, JSON of any form, or words alone. */
 const answerForms = ['schema', 'object', 'words'] as const;

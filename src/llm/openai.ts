@@ -19,9 +19,9 @@ import {
   type ProviderState,
   refusalText,
 } from './chat.ts';
-import { ChatFault, eventFault } from './faults.ts';
 import type { Endpoint } from './keys.ts';
 import { formInWords, type Ladder, type Sent } from './ladder.ts';
+import { ChatFault, eventFault } from './retry.ts';
 import type { Watch } from './stream.ts';
 import type { Fetch } from './transport.ts';
 import { type Collector, sdkOptions, wireModel } from './wire.ts';

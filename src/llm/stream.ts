@@ -1,6 +1,6 @@
 import type { Effort } from '../domain/model.ts';
 import type { Clock, Timers } from '../platform/index.ts';
-import { asFault, ChatFault } from './faults.ts';
+import { asFault, ChatFault } from './retry.ts';
 import { type Fetch, watchedFetch } from './transport.ts';
 
 /** Limits of one exchange in milliseconds. */

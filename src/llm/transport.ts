@@ -1,7 +1,7 @@
 import type { Agent, RequestInit as SendInit } from 'undici';
 import { errorMessage } from '../domain/errors.ts';
 import type { Clock } from '../platform/index.ts';
-import { ChatFault, faultOf } from './faults.ts';
+import { ChatFault, faultOf } from './retry.ts';
 
 /** The form of `fetch` that both SDKs accept. */
 export type Fetch = (url: string | URL | Request, init?: RequestInit) => Promise<Response>;

@@ -1,7 +1,7 @@
 import type { ChatModel, ChatReply, ChatRequest, Meter } from './chat.ts';
-import { ChatFault } from './faults.ts';
 import { Ladder, type Sent } from './ladder.ts';
 import { countedTokens } from './prices.ts';
+import { ChatFault } from './retry.ts';
 import { readStream, type Watch } from './stream.ts';
 import type { Fetch } from './transport.ts';
 

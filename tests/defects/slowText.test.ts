@@ -22,7 +22,7 @@ import { searchFileSchema } from '../../src/domain/search.ts';
 import { parseArxivFeed } from '../../src/literature/sources.ts';
 import { capText, cleanText, matchExpression } from '../../src/literature/text.ts';
 import { argumentsOf, readAnswer } from '../../src/llm/chat.ts';
-import { faultOf } from '../../src/llm/faults.ts';
+import { faultOf } from '../../src/llm/retry.ts';
 import { OutputLog } from '../../src/platform/childProcess.ts';
 import { printable } from '../../src/platform/printable.ts';
 import { parseYaml } from '../../src/platform/yaml.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { faultOf, retryAfter } from '../../src/llm/faults.ts';
+import { faultOf, retryAfter } from '../../src/llm/retry.ts';
 import { readArchive } from '../../src/memory/reader.ts';
 import { type Fault, startLlmServer } from '../support/llm-server/server.ts';
 import { bench, canaries, models, patient, question } from './support.ts';
