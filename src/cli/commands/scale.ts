@@ -2,13 +2,17 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Argument, Command } from 'commander';
 import { openLab } from '../../actors/index.ts';
-import { PrerequisiteError, toError } from '../../domain/errors.ts';
+import { PrerequisiteError, PrerequisiteError, toError } from '../../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../../domain/ids.ts';
 import { checkSize } from '../../domain/plan.ts';
+import type { ScalePoint } from '../../domain/scale.ts';
 import type { SearchSpec } from '../../domain/search.ts';
+import type { DeviceClass } from '../../domain/task.ts';
+import type { ScaleWorkerOptions } from '../../evaluators/index.ts';
 import { buildTokens, primitiveFolders, type TaskItems, tokenData } from '../../evaluators/index.ts';
 import { type ArchiveReader, archivePath, isThere, readArchive } from '../../memory/index.ts';
-import { findPython, inspectMachine, makeFolder, packageRoot } from '../../platform/index.ts';
+import { chooseDevices, type Device, findPython, gpuMemoryBytes, inspectMachine, inspectMachine, type Machine, makeFolder, packageRoot } from '../../platform/index.ts';
+import type { PlanMachine, ScaleFile } from '../../scale/index.ts';
 import {
   dataNameOf,
   forecastText,
@@ -37,7 +41,6 @@ import {
   workerNumber,
 } from '../options.ts';
 import { type ScaleDisplay, scaleDisplay } from '../scale/display.ts';
-import { crewFor, machineOf, requireRoom, type ScaleCrew } from '../scale/machine.ts';
 import { sweepRates } from '../scale/sweep.ts';
 import { digestOfItems, evaluateZeroShot, taskItems } from '../scale/zeroShot.ts';
 import { labOptions, type SystemOptions } from '../setting.ts';
@@ -240,5 +243,99 @@ export function scaleCommand(done: (code: number) => void): Command {
     option('--port <number>', 'port of the embedded NATS server (default: any free port)').argParser(portNumber),
     ...natsOptions(),
     jsonOption(),
+  );
+}
+
+/** Sustained FLOP/s of a device where a plan says nothing: one core with AVX-512 at micro sizes, and 40 % of an H200. */
+const sustained: Readonly<Record<DeviceClass, number>> = { cpu: 2e10, cuda: 4e14 };
+/** Peak of dense bfloat16 of an H200; a CPU's is unknown. */
+const peak: Readonly<Record<DeviceClass, number>> = { cpu: 0, cuda: 989e12 };
+/** Memory of an H200, for plans that are priced on another machine. */
+const h200Bytes = 141e9;
+
+/** The figures that a plan is priced with: its own, else those of this machine. */
+async function machineOf({ machine }: ScaleFile, found: Machine): Promise<PlanMachine> {
+  const deviceClass = machine.device ?? (found.gpus > 0 ? 'cuda' : 'cpu');
+  const measured =
+    deviceClass === 'cpu'
+      ? (chooseDevices('auto', { ...found, gpus: 0 })[0]?.memoryLimitBytes ?? found.memoryBytes)
+      : ((await gpuMemoryBytes()) ?? h200Bytes);
+  return {
+    deviceClass,
+    memoryBytes: machine.memoryGiB === undefined ? measured : machine.memoryGiB * 2 ** 30,
+    flopsPerSecond: machine.flopsPerSecond ?? sustained[deviceClass],
+    peakFlops: machine.peakFlops ?? peak[deviceClass],
+  };
+}
+
+interface ScaleCrew {
+  readonly devices: readonly Device[];
+  readonly declared: ScaleWorkerOptions;
+}
+
+/**
+ * Workers of runs at scale on this machine: one per group of `together` GPUs, else one per core.
+ *
+ * @throws PrerequisiteError `no-device` with fewer GPUs than a run needs.
+ */
+export async function scaleCrew(
+  workers: 'auto' | number,
+  machine: Machine,
+  together: number,
+  storage: string,
+): Promise<ScaleCrew> {
+  const groups = Math.floor(machine.gpus / together);
+  if (groups === 0) {
+    if (together > 1) {
+      const message = `a run needs ${together} GPUs, and this machine has ${machine.gpus}`;
+      throw new PrerequisiteError('no-device', message, 'start workers elsewhere with: aira worker --storage <folder>');
+    }
+    const devices = chooseDevices(workers, machine);
+    const memoryBytes = devices[0]?.memoryLimitBytes ?? machine.memoryBytes;
+    return { devices, declared: { storage, devices: 1, memoryBytes, longestSeconds: null } };
+  }
+  const count = workers === 'auto' ? groups : Math.min(workers, groups);
+  const limit = Math.floor((machine.memoryBytes * 0.8) / Math.max(1, count));
+  const devices = Array.from({ length: count }, (_, index): Device => {
+    return { name: `cuda:${index * together}`, class: 'cuda', memoryLimitBytes: limit };
+  });
+  const memoryBytes = (await gpuMemoryBytes()) ?? h200Bytes;
+  return { devices, declared: { storage, devices: together, memoryBytes, longestSeconds: null } };
+}
+
+/** The workers of a plan on this machine. @throws PrerequisiteError `no-device` */
+async function crewFor(
+  { deviceClass }: PlanMachine,
+  file: ScaleFile,
+  workers: 'auto' | number,
+  storage: string,
+  python: string,
+): Promise<ScaleCrew> {
+  const found = await inspectMachine(python);
+  if (deviceClass === 'cuda' && found.gpus === 0 && workers !== 0) {
+    throw new PrerequisiteError(
+      'no-device',
+      'the plan is for GPUs, and torch finds none here',
+      'give --workers 0 and start workers elsewhere, or only price it: --dry-run',
+    );
+  }
+  return scaleCrew(workers, deviceClass === 'cpu' ? { ...found, gpus: 0 } : found, file.machine.devices, storage);
+}
+
+/**
+ * Checks that workers of this machine take every run; the queue would hold the others without end.
+ *
+ * @throws PrerequisiteError `too-large` with the largest run.
+ */
+function requireRoom(points: readonly ScalePoint[], { devices, declared }: ScaleCrew): void {
+  if (devices.length === 0) return;
+  const largest = points.reduce((a, b) => (b.resources.memoryBytes > a.resources.memoryBytes ? b : a));
+  const { memoryBytes } = largest.resources;
+  if (memoryBytes <= declared.memoryBytes) return;
+  const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  throw new PrerequisiteError(
+    'too-large',
+    `${largest.run} needs ${gib(memoryBytes)} on each device, and there are ${gib(declared.memoryBytes)}`,
+    'remove the size, lower training.microBatch, or give machine.devices more devices per run',
   );
 }

@@ -21,8 +21,8 @@ import {
   withOptions,
   workerNumber,
 } from '../options.ts';
-import { scaleCrew } from '../scale/machine.ts';
 import { connectPart, type PartOptions, say } from './parts.ts';
+import { scaleCrew } from './scale.ts';
 
 interface Options extends PartOptions {
   workers?: number;
