@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 /** Imported by address, or the type check of the scripts would read all of what was built. @param {string} path */
 const built = (path) => import(new URL(`../dist/${path}`, import.meta.url).href);
 const { searchFileJsonSchema } = await built('domain/search.js');
-const { fileReference } = await built('domain/fileReference.js');
+const { fileReference } = await built('domain/inputFile.js');
 const { studyJsonSchema } = await built('studies/index.js');
 const { scaleFileJsonSchema } = await built('scale/index.js');
 const { searcherJsonSchema } = await built('agents/index.js');

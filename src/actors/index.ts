@@ -12,7 +12,7 @@
  *   answered when it is on disk (`archivist/committer.ts`).
  * - Jobs of a search whose process died leave the queue, and are queued again when it is resumed.
  * - Screening ends early for lack of time when the shortage lasts, judged by the workers of the launch and by measured final
- *   trainings (`domain/shortage.ts`).
+ *   trainings (`domain/ladder.ts`).
  * - Runs of a study: arms of one seed run next to each other, in rotating order, on workers that outlive a search, in one
  *   archive. A run's name contains a hash of its specification, so a repeated or extended study finds the runs that exist.
  */

@@ -9,7 +9,7 @@
  * - The evaluator version is `<engine>-<hash of the sources that decide a score>`; a worker takes jobs of its own version
  *   only. Engines therefore never meet in one search (I2). `docs/tasks.md` describes them. The vector width that torch chooses
  *   is not part of the version: machines of different kinds may differ in the last bits.
- * - A search over primitives of the user has their digests in its version (`domain/primitive.ts`); a worker takes its jobs if it
+ * - A search over primitives of the user has their digests in its version (`domain/architecture.ts`); a worker takes its jobs if it
  *   has the same modules. `primitives.ts` asks Python for their manifest.
  * - A training depends on (architecture, seed, settings) alone (I6), and on the files that the job names: they are compared
  *   before and after (I10). A job whose files differ ends as `data`.

@@ -5,7 +5,7 @@
  * when an agent reads, and what it concludes (agents/reading).
  *
  * - One retriever per attempt, with a budget; every query and every item shown is recorded (`domain/literature.ts`).
- * - Notes may carry hints (`domain/hints.ts`); `local/prior` follows hints of notes and nothing else. Items of services and
+ * - Notes may carry hints (`domain/literature.ts`); `local/prior` follows hints of notes and nothing else. Items of services and
  *   lessons carry none, and have indexes of their own, because adding documents to an index changes its ranking.
  * - `search_archive` searches the results in the attempt's own view only (I4, I5).
  * - A search whose agents read the notes records their version; a resume with other notes is refused.

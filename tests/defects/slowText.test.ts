@@ -172,7 +172,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     on([10, 512], (distance) => findNearDuplicate(shuffled, crowd.slice(0, 1), { distance })),
     on([512], () => findNearDuplicate(shuffled, crowd, { distance: 512 })),
   ],
-  'domain/explain.ts': [
+  'domain/inputFile.ts': [
     on(megabyte, (text) => nearest(text, ['budget', 'agents'])),
     on([Object.fromEntries(Array.from({ length: 10_000 }, (_, at) => [`key ${at}`, 1]))], (file) => {
       const parsed = searchFileSchema.safeParse(file);
@@ -242,7 +242,7 @@ const harmless: Readonly<Record<string, string>> = {
   'audit/': 'records that were checked when they were written, read by a command of its own',
   'cli/': 'options and names of at most a command line; files go through platform/yaml.ts',
   'domain/agent.ts': 'an address in a search file',
-  'domain/hints.ts': 'patterns of our notes',
+  'domain/literature.ts': 'patterns of our notes',
   'domain/ids.ts': 'names of at most 64 characters, checked in linear time',
   'domain/json.ts': 'measured through those that call it',
   'domain/': 'plain schemas and tables',
@@ -284,7 +284,7 @@ describe('the list of parsers', () => {
         .filter((path) => readFileSync(join('src', path), 'utf8').includes(`from '${library}'`))
         .sort();
     expect(users('diff')).toEqual(['platform/hunks.ts']);
-    expect(users('fastest-levenshtein')).toEqual(['domain/explain.ts']);
+    expect(users('fastest-levenshtein')).toEqual(['domain/inputFile.ts']);
     expect(users('yaml')).toEqual(['literature/corpus.ts', 'platform/yaml.ts']);
     expect(users('@rgrove/parse-xml')).toEqual(['literature/sources/arxiv.ts']);
   });

@@ -80,7 +80,7 @@ const invokeStep = <S extends string, I>(src: S, target: string, input?: I) => (
  * storing (the archivist): killed and restarted, it reads the phase from the ledger and resumes there.
  *
  * SRC-1. The next phase begins only when no evaluation of the one before is pending, so promotions do not depend on speed.
- * SRC-2. Screening ends early enough for the upper rungs to fit into the wall time (domain/shortage.ts), and that it ends early
+ * SRC-2. Screening ends early enough for the upper rungs to fit into the wall time (domain/ladder.ts), and that it ends early
  *     is recorded with its reason and figures in the transaction that ends it (I13).
  * SRC-3. Each step may be repeated (see ladderSteps), and the phase is recorded before its step: a resume repeats the step.
  * SRC-4. It waits for an agent from outside like for any other, but no longer than `silenceLimitMs` of wall time after the

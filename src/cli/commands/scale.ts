@@ -1,33 +1,34 @@
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join, join, resolve } from 'node:path';
 import { Argument, Command } from 'commander';
 import { openLab } from '../../actors/index.ts';
 import { PrerequisiteError, PrerequisiteError, toError } from '../../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../../domain/ids.ts';
+import { contentHash } from '../../domain/json.ts';
 import { checkSize } from '../../domain/plan.ts';
 import type { ScalePoint } from '../../domain/scale.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import type { DeviceClass } from '../../domain/task.ts';
 import type { ScaleWorkerOptions } from '../../evaluators/index.ts';
-import { buildTokens, primitiveFolders, type TaskItems, tokenData } from '../../evaluators/index.ts';
+import { buildTokens, primitiveFolders, type SweepEvent, sweepJob, type TaskItems, tokenData, tokenData, trainerJob } from '../../evaluators/index.ts';
 import { type ArchiveReader, archivePath, isThere, readArchive } from '../../memory/index.ts';
-import { chooseDevices, type Device, findPython, gpuMemoryBytes, inspectMachine, inspectMachine, type Machine, makeFolder, packageRoot } from '../../platform/index.ts';
+import { chooseDevices, type Device, findPython, gpuMemoryBytes, inspectMachine, inspectMachine, jsonLine, type Machine, makeFolder, packageRoot } from '../../platform/index.ts';
 import type { PlanMachine, ScaleFile } from '../../scale/index.ts';
 import {
-  dataNameOf,
+  dataNameOf,dataNameOf, 
   forecastText,
   generatedName,
   planSpec,
-  type ResolvedPlan,
+  type ResolvedPlan,type ResolvedPlan, 
   resolvePlan,
   type ScaleFile,
   scaleFileSchema,
   scaleObservations,
-  smallestRuns,
-  vocabularyOf,
+  smallestRuns,smallestRuns, 
+  vocabularyOf
 } from '../../scale/index.ts';
 import { dataFolder, importTokens } from '../../tasks/index.ts';
-import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
+import { exitCodes, exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
 import { natsOptions } from '../nats.ts';
 import {
   homeOption,
@@ -41,7 +42,6 @@ import {
   workerNumber,
 } from '../options.ts';
 import { type ScaleDisplay, scaleDisplay } from '../scale/display.ts';
-import { sweepRates } from '../scale/sweep.ts';
 import { digestOfItems, evaluateZeroShot, taskItems } from '../scale/zeroShot.ts';
 import { labOptions, type SystemOptions } from '../setting.ts';
 import { type ReadFile, readYamlFile } from '../yamlFile.ts';
@@ -338,4 +338,53 @@ function requireRoom(points: readonly ScalePoint[], { devices, declared }: Scale
     `${largest.run} needs ${gib(memoryBytes)} on each device, and there are ${gib(declared.memoryBytes)}`,
     'remove the size, lower training.microBatch, or give machine.devices more devices per run',
   );
+}
+
+interface SweepPlace {
+  readonly python: string;
+  /** The data folder of the home, with the plan's data in it. */
+  readonly data: string;
+  readonly storage: string;
+  readonly json: boolean;
+}
+
+/** What a verdict means for `training.learningRate` of the plan. */
+function advice(event: Extract<SweepEvent, { event: 'verdict' }>, factor: number): string {
+  if (event.verdict === 'flat') return 'the losses do not differ: the rate stands';
+  if (event.factor === 1) return 'the rate stands';
+  const better = factor * event.factor;
+  return `a rate at the edge is best: set training.learningRate to ${better} and sweep again`;
+}
+
+/**
+ * Checks the learning rates of a plan: each architecture at the smallest size and the middle budget, at half, once and twice its
+ * rate, on one device of this machine. The trainings are no part of the plan and of no ledger; a repeated sweep continues them.
+ */
+async function sweepRates(plan: ResolvedPlan, { python, data, storage, json }: SweepPlace): Promise<number> {
+  const folder = join(data, dataNameOf(plan.file.data));
+  const { digest } = tokenData(folder);
+  const say = (event: object, text: string) => process.stdout.write(json ? `${jsonLine(event)}\n` : `${text}\n`);
+  for (const { planned, recipe, budgets } of smallestRuns(plan.runs)) {
+    const { run, model } = planned;
+    const { steps } = budgets[Math.floor(budgets.length / 2)] ?? { steps: 1 };
+    const job = trainerJob({
+      ...{ model, recipe, steps: [steps], data: { folder, digest }, seed: 1, device: plan.machine.deviceClass },
+      resources: {
+        parallel: 'none',
+        checkpointSeconds: plan.file.machine.checkpointSeconds,
+        peakFlops: plan.machine.peakFlops,
+      },
+    });
+    const place = join(storage, 'sweeps', contentHash({ job, evaluator: plan.evaluator }).slice(0, 32));
+    say({ event: 'sweep', run, steps }, `${run}, ${steps} steps, at half, once and twice its rate`);
+    await sweepJob(python, { job, folder: place, primitives: plan.primitives }, (event) => {
+      if (event.event === 'rate') {
+        const loss = event.loss === null ? 'diverged' : `loss ${event.loss.toFixed(4)}`;
+        say({ ...event, run }, `  ${event.rate.toPrecision(3)}  ${loss}`);
+      } else {
+        say({ ...event, event: 'sweep-verdict', run }, `  ${advice(event, plan.file.training.learningRate)}`);
+      }
+    });
+  }
+  return exitCodes.ok;
 }
