@@ -45,4 +45,4 @@ export {
 export { chatModels, checkModels, type Keyring, keyring, providersOf } from './keys.ts';
 export { cost, loadPrices, mostUsage, type Prices } from './prices.ts';
 export { defaultRetries } from './retry.ts';
-export { defaultTimeouts } from './stream.ts';
+export { defaultTimeouts } from './wire.ts';

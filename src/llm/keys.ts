@@ -6,7 +6,7 @@ import type { Clock } from '../platform/index.ts';
 import type { ChatModel, ChatRequest } from './chat.ts';
 import type { Prices } from './prices.ts';
 import { Breaker } from './retry.ts';
-import type { Watch } from './stream.ts';
+import type { Watch } from './wire.ts';
 
 const mask = '[redacted]';
 

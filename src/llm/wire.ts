@@ -1,9 +1,10 @@
+import type { Effort } from '../domain/model.ts';
+import type { Clock, Timers } from '../platform/index.ts';
 import type { ChatModel, ChatReply, ChatRequest, Meter } from './chat.ts';
 import { Ladder, type Sent } from './ladder.ts';
 import { countedTokens } from './prices.ts';
-import { ChatFault } from './retry.ts';
-import { readStream, type Watch } from './stream.ts';
-import type { Fetch } from './transport.ts';
+import { asFault, ChatFault } from './retry.ts';
+import { type Fetch, watchedFetch } from './transport.ts';
 
 /** Options of both SDKs: retries, limits of time and logs are ours. */
 export const sdkOptions = { maxRetries: 0, timeout: 2 ** 31 - 1, logLevel: 'off' } as const;
@@ -57,4 +58,106 @@ function adapted(thrown: unknown, ladder: Ladder, sent: Sent): unknown {
   const { message, status, detail, cause } = thrown;
   const without = ladder.learn(thrown, sent);
   return without === null ? thrown : new ChatFault('rejected', message, { status, detail, cause, adapted: without });
+}
+
+/** Limits of one exchange in milliseconds. */
+export interface Timeouts {
+  /** Longest silence of the connection: no byte at all, neither an event nor a ping. Scaled by effort. */
+  readonly silenceMs: number;
+  readonly totalMs: number;
+}
+
+/**
+ * Healthy silences that users of both providers reported: 32 to 79 s at medium effort, above 120 s at the highest, 329 s before
+ * the arguments of a call. Chat Completions sends nothing at all while a model thinks. The ledger takes a call that is older
+ * than 15 minutes for lost.
+ */
+export const defaultTimeouts: Timeouts = { silenceMs: 300_000, totalMs: 840_000 };
+
+/** Harder thoughts are silent for longer: up to ten minutes. */
+const scales: Readonly<Record<Effort | 'default', number>> = {
+  low: 1,
+  default: 1,
+  medium: 1,
+  high: 1.5,
+  xhigh: 2,
+  max: 2,
+};
+
+/** Longest silence at an effort. */
+const silenceAt = ({ silenceMs }: Timeouts, effort: Effort | undefined): number =>
+  silenceMs * scales[effort ?? 'default'];
+
+export interface Watch {
+  readonly timers: Timers;
+  readonly clock: Clock;
+  readonly timeouts: Timeouts;
+}
+
+/** One request: how to send it, and what its format makes of an answer that is no stream. */
+interface Exchange<E> {
+  /** Starts the request through the given `fetch`; must stop when the signal is aborted. */
+  open(signal: AbortSignal, fetch: Fetch): Promise<AsyncIterable<E>>;
+  take(event: E): void;
+  /** A whole answer as server-sent events. */
+  asEvents(document: unknown): string;
+  readonly effort: Effort | undefined;
+}
+
+/**
+ * Reads a stream of events to its end; times out if the connection is silent.
+ *
+ * SLN-1. Silence is measured on raw bytes: the SDKs swallow pings and comments, which are signs of life.
+ *
+ * @returns whether the server sent its end mark.
+ * @throws ChatFault for any failure, and the outer signal's reason on abort.
+ */
+async function readStream<E>(
+  { open, take, asEvents, effort }: Exchange<E>,
+  { timers, clock, timeouts }: Watch,
+  outer: AbortSignal,
+): Promise<{ readonly done: boolean }> {
+  outer.throwIfAborted();
+  const { totalMs } = timeouts;
+  const silenceMs = silenceAt(timeouts, effort);
+  const inner = new AbortController();
+  let begun = false;
+  let done = false;
+  let failure: ChatFault | null = null;
+  const timeOut = (what: string) => () => {
+    failure ??= new ChatFault('timeout', `the provider ${what}`);
+    inner.abort(failure);
+  };
+  const onAbort = () => inner.abort(outer.reason);
+  outer.addEventListener('abort', onAbort, { once: true });
+  const cancelTotal = timers.after(totalMs, timeOut(`took longer than ${totalMs / 1000} s`));
+  const silence = timeOut(`sent nothing for ${silenceMs / 1000} s`);
+  let cancelSilence = timers.after(silenceMs, silence);
+  const onBytes = (): void => {
+    cancelSilence();
+    cancelSilence = timers.after(silenceMs, silence);
+  };
+  const onFailure = (fault: ChatFault): void => {
+    failure ??= fault;
+  };
+  const onDone = (): void => {
+    done = true;
+  };
+  try {
+    for await (const event of await open(inner.signal, watchedFetch({ onBytes, onFailure, onDone }, clock, asEvents))) {
+      begun = true;
+      take(event);
+    }
+    // The SDKs end an aborted stream without an error.
+    if (failure) throw failure;
+    outer.throwIfAborted();
+    return { done };
+  } catch (thrown) {
+    if (outer.aborted) throw outer.reason;
+    throw failure ?? asFault(thrown, begun, clock.now());
+  } finally {
+    cancelSilence();
+    cancelTotal();
+    outer.removeEventListener('abort', onAbort);
+  }
 }

@@ -5,7 +5,7 @@ import { lessonForm, proposalForms } from '../../src/agents/operators/answers.ts
 import { canonicalText, parseArchitecture, primitives } from '../../src/domain/architecture.ts';
 import { requests } from '../../src/domain/messages.ts';
 import { ranked } from '../../src/domain/node.ts';
-import { defaultTimeouts } from '../../src/llm/stream.ts';
+import { defaultTimeouts } from '../../src/llm/wire.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { space16, viewNode, viewOf } from '../agents/support.ts';
 import { bench } from '../llm/support.ts';

@@ -8,7 +8,7 @@ import { purposeSchema } from '../../src/domain/agent.ts';
 import { canonicalText, parseArchitecture } from '../../src/domain/architecture.ts';
 import { NativeWorker } from '../../src/evaluators/index.ts';
 import { readAnswer } from '../../src/llm/chat.ts';
-import { defaultTimeouts } from '../../src/llm/stream.ts';
+import { defaultTimeouts } from '../../src/llm/wire.ts';
 import { space16, viewNode, viewOf } from '../agents/support.ts';
 import { manualOptions, standInCommand, standInJob } from '../evaluators/support/jobs.ts';
 import { ManualTime } from '../evaluators/support/manualTime.ts';

@@ -5,7 +5,7 @@ import { mutateModel } from '../../src/agents/models/mutate.ts';
 import { candidateText } from '../../src/domain/candidate.ts';
 import { BudgetError, RetryableError } from '../../src/domain/errors.ts';
 import type { Job } from '../../src/domain/evaluation.ts';
-import { defaultTimeouts } from '../../src/llm/stream.ts';
+import { defaultTimeouts } from '../../src/llm/wire.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { space16, viewOf } from '../agents/support.ts';
 import { bench, patient, question } from '../llm/support.ts';

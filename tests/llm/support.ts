@@ -10,7 +10,7 @@ import { type CallLedger, Gateway, type Question } from '../../src/llm/gateway.t
 import { type Keyring, keyring, providersOf } from '../../src/llm/keys.ts';
 import { loadPrices } from '../../src/llm/prices.ts';
 import { defaultRetries } from '../../src/llm/retry.ts';
-import type { Timeouts } from '../../src/llm/stream.ts';
+import type { Timeouts } from '../../src/llm/wire.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { systemTimers, type Timers } from '../../src/platform/timers.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';

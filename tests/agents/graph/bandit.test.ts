@@ -4,7 +4,7 @@ import { type LocalModel, type Thought, think } from '../../../src/agents/index.
 import { mutateModel } from '../../../src/agents/models/mutate.ts';
 import { candidateText } from '../../../src/domain/candidate.ts';
 import { BudgetError, RetryableError } from '../../../src/domain/errors.ts';
-import { defaultTimeouts } from '../../../src/llm/stream.ts';
+import { defaultTimeouts } from '../../../src/llm/wire.ts';
 import { readArchive } from '../../../src/memory/reader.ts';
 import { type Bench, bench } from '../../llm/support.ts';
 import { proposer } from '../../support/llm-server/brain.ts';

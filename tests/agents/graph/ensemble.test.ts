@@ -11,7 +11,7 @@ import type { AgentName } from '../../../src/domain/ids.ts';
 import { rngFor } from '../../../src/domain/rng.ts';
 import type { SearchSpec } from '../../../src/domain/search.ts';
 import { replayedGateway } from '../../../src/llm/gateway.ts';
-import { defaultTimeouts } from '../../../src/llm/stream.ts';
+import { defaultTimeouts } from '../../../src/llm/wire.ts';
 import { readArchive } from '../../../src/memory/reader.ts';
 import { type Bench, bench, canaries } from '../../llm/support.ts';
 import { temporaryFolder } from '../../support/home.ts';

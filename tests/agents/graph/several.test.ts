@@ -8,7 +8,7 @@ import type { Space } from '../../../src/domain/candidate.ts';
 import type { View } from '../../../src/domain/node.ts';
 import { type Brief, parseProgram, programText } from '../../../src/domain/program.ts';
 import { rowsOf } from '../../../src/export/tables.ts';
-import { defaultTimeouts } from '../../../src/llm/stream.ts';
+import { defaultTimeouts } from '../../../src/llm/wire.ts';
 import { readArchive } from '../../../src/memory/reader.ts';
 import { storyOf } from '../../../src/views/trace/story.ts';
 import { type Bench, bench } from '../../llm/support.ts';

@@ -4,7 +4,7 @@ import type { OpenRetriever } from '../../../src/domain/literature.ts';
 import type { View } from '../../../src/domain/node.ts';
 import { loadCorpus } from '../../../src/literature/corpus.ts';
 import { Library } from '../../../src/literature/library.ts';
-import { defaultTimeouts } from '../../../src/llm/stream.ts';
+import { defaultTimeouts } from '../../../src/llm/wire.ts';
 import { quiet } from '../../bus/support.ts';
 import { type Bench, bench } from '../../llm/support.ts';
 import type { LlmServer } from '../../support/llm-server/server.ts';

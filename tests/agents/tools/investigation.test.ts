@@ -9,7 +9,7 @@ import type { View } from '../../../src/domain/node.ts';
 import { type Brief, type ProgramSpace, parseProgram } from '../../../src/domain/program.ts';
 import type { Rehearsal, Rehearsed, Rehearsing } from '../../../src/domain/rehearsal.ts';
 import { stageOf } from '../../../src/domain/search.ts';
-import { defaultTimeouts } from '../../../src/llm/stream.ts';
+import { defaultTimeouts } from '../../../src/llm/wire.ts';
 import { type Bench, bench, models } from '../../llm/support.ts';
 import { startLlmServer } from '../../support/llm-server/server.ts';
 import { agentSpec, searchSpec } from '../../support/specs.ts';

@@ -1,7 +1,7 @@
 /** A quirk of servers in the field: what one of them does, and what a question to it gives. */
 import { expect, it } from 'vitest';
 import type { ChatRequest } from '../../../src/llm/chat.ts';
-import { defaultTimeouts, type Timeouts } from '../../../src/llm/stream.ts';
+import { defaultTimeouts, type Timeouts } from '../../../src/llm/wire.ts';
 import { readArchive } from '../../../src/memory/reader.ts';
 import {
   type Body,

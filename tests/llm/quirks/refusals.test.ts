@@ -1,6 +1,6 @@
 /** Servers that refuse a part of a request: it is asked again without that part, and only without that. */
 import { describe, expect, it } from 'vitest';
-import { defaultTimeouts } from '../../../src/llm/stream.ts';
+import { defaultTimeouts } from '../../../src/llm/wire.ts';
 import { type Body, chat, startRawServer, status, stream } from '../../support/llm-server/raw.ts';
 import { bench, patient, question } from '../support.ts';
 import {
