@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { Archive } from '../dist/memory/index.js';
-import { recount } from '../dist/memory/migrations/015-totals.js';
+import { recount } from '../dist/memory/migrationsFrom007.js';
 import { systemClock } from '../dist/platform/timers.js';
 import { agent, outcome, primitives, search, searchOf } from './laboratory.mjs';
 

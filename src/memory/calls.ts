@@ -15,7 +15,7 @@ import type { SearchSpec } from '../domain/search.ts';
 /** An older reservation is not of a running call, because callers time out earlier; it counts as spent. */
 const oldestCallMs = 15 * 60_000;
 
-const recordSchema = z.object({
+const callRecordSchema = z.object({
   id: z.string(),
   agent: agentNameSchema,
   ordinal: z.int(),
@@ -37,7 +37,7 @@ const recordSchema = z.object({
   at: z.number(),
 });
 /** A call with its settlement, which is null if it has none. */
-export type CallRecord = z.infer<typeof recordSchema>;
+export type CallRecord = z.infer<typeof callRecordSchema>;
 
 interface Paid {
   readonly dollars: number;
@@ -180,9 +180,9 @@ export function calls(db: Database) {
 
     /** Calls of one agent, or of one of its attempts. */
     ofAgent: (search: SearchId, agent: string, ordinal: number | null = null): CallRecord[] =>
-      ofAgent.all(search, agent, ordinal, ordinal).map((row) => recordSchema.parse(row)),
+      ofAgent.all(search, agent, ordinal, ordinal).map((row) => callRecordSchema.parse(row)),
 
-    of: (search: SearchId): CallRecord[] => all.all(search).map((row) => recordSchema.parse(row)),
+    of: (search: SearchId): CallRecord[] => all.all(search).map((row) => callRecordSchema.parse(row)),
   };
   return repository;
 }

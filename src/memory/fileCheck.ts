@@ -14,7 +14,7 @@
  *   meets the damage is refused and rolled back (I1).
  */
 import { createRequire } from 'node:module';
-import type { Database } from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { childEnvironment, exec } from '../platform/index.ts';
 
@@ -33,7 +33,7 @@ export function damaged(path: string, what: string, cause?: unknown): Prerequisi
 export const isDamage = (code: string): boolean => code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT');
 
 /** Checks every page. @throws PrerequisiteError `archive-damaged`; errors of SQLite. */
-function checkHere(db: Database): void {
+function checkHere(db: Database.Database): void {
   let found: unknown;
   try {
     found = db.pragma('quick_check(1)', { simple: true });
@@ -45,7 +45,7 @@ function checkHere(db: Database): void {
 }
 
 /** Checks a file of moderate size (CHK-1); returns whether it did. @throws PrerequisiteError `archive-damaged`. */
-export function checkIfSmall(db: Database): boolean {
+export function checkIfSmall(db: Database.Database): boolean {
   const bytes = Number(db.pragma('page_count', { simple: true })) * Number(db.pragma('page_size', { simple: true }));
   if (bytes > wholeAtOnceBytes) return false;
   checkHere(db);
@@ -76,7 +76,7 @@ process.stdout.write(String(found));
  *
  * @throws PrerequisiteError `archive-damaged`.
  */
-export async function checkApart(db: Database, signal: AbortSignal): Promise<void> {
+export async function checkApart(db: Database.Database, signal: AbortSignal): Promise<void> {
   const driver = createRequire(import.meta.url).resolve('better-sqlite3');
   // As long as the disk takes: a limit would call a slow disk damaged.
   const options = { env: childEnvironment(process.env), timeoutMs: 0, signal };

@@ -2,7 +2,7 @@
  * Memory: the archive of a lab, one SQLite file with every node, training, call and decision.
  *
  * Role: schema and migrations, repositories, views, search status, budgets, the outbox. Non-role: deciding what a search does
- * next. Only this module opens the archive. `migrations/001-ledger.ts` says what each table is for.
+ * next. Only this module opens the archive. `migrationsFrom001.ts` says what each table is for.
  *
  * - STRICT tables, WAL, `synchronous=FULL`, foreign keys, triggers against changing facts, checksummed migrations, one writer
  *   per home by a lock of the kernel. The status of a node or a job is derived, never stored.

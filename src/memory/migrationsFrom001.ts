@@ -1,4 +1,11 @@
 /**
+ * Migrations 001 to 006, in the order of the list in `migrations.ts`: the ledger, calls, programs, ensembles, endings,
+ * identities.
+ *
+ * Every archive has the checksums of their texts: not a byte between the quotation marks may change.
+ */
+
+/**
  * The ledger. Facts are inserted once and never changed; where a node or a job stands is derived from them, so that no
  * counter can drift from the rows it counts. The only columns that are updated say how far the transport has got
  * (`outbox.sent_at`, `jobs.epoch`) and how long a sitting has lasted.

@@ -1,3 +1,10 @@
+/**
+ * Migrations from 007 on, in the order of the list in `migrations.ts`: holdings, names, checkpoints, rulings, ideas, releases,
+ * rehearsals, imports, totals.
+ *
+ * Every archive has the checksums of their texts: not a byte between the quotation marks may change.
+ */
+
 /** Who holds what: the proof that a message comes from whom it names (I12). Tokens are known by their SHA-256 alone. */
 export const holdings = `
 -- The token that a worker showed when it claimed a training. A result counts only with the same.

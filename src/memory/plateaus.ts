@@ -8,7 +8,7 @@ import type { Outbox } from './outbox.ts';
 export const plateauAfter = ({ evaluations }: Pick<AgentSpec, 'evaluations'>): number =>
   Math.max(10, Math.ceil(evaluations / 4));
 
-const recordSchema = z.object({
+const plateauRecordSchema = z.object({
   agent: agentNameSchema,
   best: nodeIdSchema,
   ordinal: z.int(),
@@ -16,7 +16,7 @@ const recordSchema = z.object({
   at: z.number(),
 });
 /** Noticed before attempt `ordinal`: `results` scored results since `best` were not better. */
-export type Plateau = z.infer<typeof recordSchema>;
+export type Plateau = z.infer<typeof plateauRecordSchema>;
 
 /** How far an agent's results were read. */
 interface Course {
@@ -77,6 +77,6 @@ export function plateaus(db: Database, out: Outbox) {
       out.addEvent({ kind: 'agent-plateaued', search, agent, best: nodeIdSchema.parse(best.id), results: since }, now);
     },
 
-    of: (search: SearchId): Plateau[] => all.all(search).map((row) => recordSchema.parse(row)),
+    of: (search: SearchId): Plateau[] => all.all(search).map((row) => plateauRecordSchema.parse(row)),
   };
 }

@@ -6,7 +6,7 @@ import type { ReplyOf } from '../domain/messages.ts';
 import { type RehearsalReservation, type RehearsalSettlement, rehearsalNameSchema } from '../domain/rehearsal.ts';
 import type { SearchSpec } from '../domain/search.ts';
 
-const recordSchema = z.object({
+const rehearsalRecordSchema = z.object({
   id: z.string(),
   agent: agentNameSchema,
   ordinal: z.int(),
@@ -18,7 +18,7 @@ const recordSchema = z.object({
   at: z.number(),
 });
 /** A rehearsal with its settlement, which is null if it has none. */
-export type RehearsalRecord = z.infer<typeof recordSchema>;
+export type RehearsalRecord = z.infer<typeof rehearsalRecordSchema>;
 
 /** Device time of rehearsals, settled and reserved. */
 export function rehearsalSeconds(db: Database) {
@@ -91,6 +91,6 @@ export function rehearsalLedger(db: Database, objectionOf: (spec: SearchSpec, se
     /** The agent of a run; undefined for an unknown one. */
     agentOf: (search: SearchId, run: string): AgentName | undefined => byId.get(search, run)?.agent,
     seconds: used,
-    of: (search: SearchId): RehearsalRecord[] => all.all(search).map((row) => recordSchema.parse(row)),
+    of: (search: SearchId): RehearsalRecord[] => all.all(search).map((row) => rehearsalRecordSchema.parse(row)),
   };
 }

@@ -118,13 +118,13 @@ describe('counting what was counted', () => {
         to: 'if (false) {',
       },
       {
-        file: 'memory/migrations/003-programs.js',
+        file: 'memory/migrationsFrom001.js',
         from: 'CREATE TABLE evaluations_new (\n  key TEXT PRIMARY KEY REFERENCES jobs,',
         to: 'CREATE TABLE evaluations_new (\n  key TEXT REFERENCES jobs,',
       },
       // A reference needs a key to refer to.
       {
-        file: 'memory/migrations/003-programs.js',
+        file: 'memory/migrationsFrom001.js',
         from: 'key TEXT PRIMARY KEY REFERENCES evaluations_new,',
         to: 'key TEXT PRIMARY KEY,',
       },
@@ -133,7 +133,7 @@ describe('counting what was counted', () => {
         'totals_of_evaluations AFTER INSERT ON evaluations',
         'scores_of_evaluations AFTER INSERT ON evaluations WHEN NEW.validation IS NOT NULL',
       ].map((trigger) => ({
-        file: 'memory/migrations/015-totals.js',
+        file: 'memory/migrationsFrom007.js',
         from: `CREATE TRIGGER ${trigger} BEGIN`,
         to: `CREATE TRIGGER ${trigger} ${trigger.includes('WHEN') ? 'AND' : 'WHEN'} (SELECT count(*) FROM evaluations WHERE key = NEW.key) = 1 BEGIN`,
       })),
