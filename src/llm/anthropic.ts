@@ -23,8 +23,7 @@ import {
 import type { Endpoint } from './keys.ts';
 import { formInWords, type Ladder, type Sent } from './ladder.ts';
 import { ChatFault } from './retry.ts';
-import type { Fetch } from './transport.ts';
-import { type Collector, sdkOptions, type Watch, wireModel } from './wire.ts';
+import { type Collector, type Fetch, sdkOptions, type Watch, wireModel } from './wire.ts';
 
 const mark = { cache_control: { type: 'ephemeral' as const } };
 

@@ -22,8 +22,7 @@ import {
 import type { Endpoint } from './keys.ts';
 import { formInWords, type Ladder, type Sent } from './ladder.ts';
 import { ChatFault, eventFault } from './retry.ts';
-import type { Fetch } from './transport.ts';
-import { type Collector, sdkOptions, type Watch, wireModel } from './wire.ts';
+import { type Collector, type Fetch, sdkOptions, type Watch, wireModel } from './wire.ts';
 
 const breakpoint = { prompt_cache_breakpoint: { mode: 'explicit' as const } };
 const piece = (text: string, marked = false): ResponseInputText => ({
