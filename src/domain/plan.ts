@@ -18,6 +18,8 @@ import type { OwnScaffoldEntry, OwnScaffoldSpec } from './scaffold.ts';
 import { reservedNames, type SearchFile, type SearchSpec, searchSpecSchema } from './search.ts';
 import { type DeviceClass, type Profile, type Task, taskVersion } from './task.ts';
 
+/** From a search file to the specification of a search: agents, budget, space and references. */
+
 /** What a search file leaves open: decided by the task and the machine. */
 export interface PlanContext {
   readonly id: SearchId;

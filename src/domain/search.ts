@@ -11,6 +11,10 @@ import { type Stage, stageSchema } from './rehearsal.ts';
 import { scalePlanSchema } from './scale.ts';
 import { deviceClassSchema, profileSchema } from './task.ts';
 
+/**
+ * A search: its file, its specification with every choice resolved, its phases, and what a person rules about it while it runs.
+ */
+
 /** Hard limits; each is checked before the expense that it limits (I9). */
 export const budgetSchema = z.strictObject(
   {
@@ -291,11 +295,6 @@ export function searchFileJsonSchema(): object {
   return fileJsonSchema('An Aira search file', searchFileSchema);
 }
 
-/**
- * What a person rules about a running search. Each is recorded with its sentence and the place from which it holds, because it
- * is part of what decided the search (I5).
- */
-
 /** Chosen by the sender: the same id never rules twice. */
 export const rulingIdSchema = z.string().regex(/^[A-Za-z0-9_-]{8,64}$/, 'use 8 to 64 letters, digits, - and _');
 
@@ -308,20 +307,24 @@ export const raisedLimitsSchema = z.strictObject({
 });
 export type RaisedLimits = z.infer<typeof raisedLimitsSchema>;
 
-const common = {
+const ofRuling = {
   search: searchIdSchema,
   id: rulingIdSchema,
   /** The person's reason, for the trace. */
   why: z.string().max(500).optional(),
 };
 
+/**
+ * What a person rules about a running search. Each is recorded with its sentence and the place from which it holds, because it
+ * is part of what decided the search (I5).
+ */
 export const rulingRequestSchema = z.discriminatedUnion('kind', [
   /** No attempt takes the node or a descendant as parent any more, and trainings of them that have not started do not start. */
-  z.strictObject({ ...common, kind: z.literal('veto'), node: nodeIdSchema }),
+  z.strictObject({ ...ofRuling, kind: z.literal('veto'), node: nodeIdSchema }),
   /** Without an agent: the search. No further attempt is decided; of a paused search, no further training starts. */
-  z.strictObject({ ...common, kind: z.literal('pause'), agent: agentNameSchema.optional() }),
-  z.strictObject({ ...common, kind: z.literal('resume'), agent: agentNameSchema.optional() }),
-  z.strictObject({ ...common, kind: z.literal('raise-budget'), limits: raisedLimitsSchema }),
+  z.strictObject({ ...ofRuling, kind: z.literal('pause'), agent: agentNameSchema.optional() }),
+  z.strictObject({ ...ofRuling, kind: z.literal('resume'), agent: agentNameSchema.optional() }),
+  z.strictObject({ ...ofRuling, kind: z.literal('raise-budget'), limits: raisedLimitsSchema }),
 ]);
 export type RulingRequest = z.infer<typeof rulingRequestSchema>;
 

@@ -42,9 +42,9 @@ import {
   workerNumber,
 } from '../options.ts';
 import { type ScaleDisplay, scaleDisplay } from '../scale/display.ts';
-import { digestOfItems, evaluateZeroShot, taskItems } from '../scale/zeroShot.ts';
 import { labOptions, type SystemOptions } from '../setting.ts';
 import { type ReadFile, readYamlFile } from '../yamlFile.ts';
+import { digestOfItems, evaluateZeroShot, taskItems } from '../zeroShot.ts';
 import { showScaleResults } from './report.ts';
 
 interface ScaleOptions extends SystemOptions {
