@@ -1,1 +1,204 @@
-export {};
+import * as z from 'zod';
+import { jobSchema } from '../domain/evaluation.ts';
+import { rationaleSchema } from '../domain/node.ts';
+import { scaleFiguresSchema } from '../domain/scale.ts';
+import { metricValue } from '../domain/task.ts';
+import { maxAttempts } from '../memory/index.ts';
+import {
+  CheckReport,
+  counted,
+  countOf,
+  type Finding,
+  ofKind,
+  publishedEventsOf,
+  requestOf,
+  rowsOf,
+  type Subject,
+  short,
+} from './subject.ts';
+
+/** All columns of a proposal. There is none for a score. */
+const proposalColumns = [
+  'seq',
+  'search',
+  'id',
+  'agent',
+  'ordinal',
+  'origin',
+  'candidate',
+  'verdict',
+  'message',
+  'rationale',
+  'created_at',
+];
+
+function checkProposals(subject: Subject, report: CheckReport): void {
+  const columns = rowsOf<{ name: string }>(subject, `SELECT name FROM pragma_table_info('nodes')`).map(
+    ({ name }) => name,
+  );
+  const extraColumns = columns.filter((name) => !proposalColumns.includes(name));
+  report.none(
+    extraColumns,
+    (name) => `nodes have a column "${name}", which could carry a score`,
+    'nodes have candidate, parents, operator and rationale, and no column for a score',
+  );
+  const nodes = rowsOf<{ id: string; rationale: string }>(
+    subject,
+    'SELECT id, rationale FROM nodes WHERE search = ?',
+    subject.search,
+  );
+  const invalidRows = nodes.filter(({ rationale }) => !rationaleSchema.safeParse(JSON.parse(rationale)).success);
+  report.none(
+    invalidRows,
+    ({ id }) => `the rationale of ${id} has more than choice, change, expectation and reading`,
+    `${counted(nodes.length, 'rationale')}, each with choice, change, expectation and reading only`,
+  );
+}
+
+interface EvaluationRow {
+  key: string;
+  status: 'ok' | 'failed';
+  reason: string | null;
+  validation: number | null;
+  evaluator: string;
+  worker: string;
+  attempt: number;
+  finishedAt: number;
+  measured: number | null;
+  jobEvaluator: string | null;
+  begunAt: number | null;
+  claims: number;
+  delivered: number | null;
+  deliveredStatus: string | null;
+  isVetoed: 0 | 1;
+}
+
+/** The search's evaluations, with the claim and the delivery of each. */
+const evaluationsQuery = `SELECT e.key, e.status, e.reason, e.validation, e.evaluator, e.worker, e.attempt,
+    e.finished_at AS finishedAt, json_extract(e.measurement, '$.validation') AS measured,
+    json_extract(j.body, '$.evaluator') AS jobEvaluator, a.at AS begunAt,
+    (SELECT count(*) FROM attempts c WHERE c.key = e.key) AS claims,
+    d.validation AS delivered, d.status AS deliveredStatus,
+    EXISTS (SELECT 1 FROM evaluation_requests w JOIN vetoes v ON v.search = w.search AND v.node = w.node
+      WHERE w.key = e.key) AS isVetoed
+  FROM evaluations e LEFT JOIN jobs j ON j.key = e.key
+  LEFT JOIN attempts a ON a.key = e.key AND a.worker = e.worker AND a.attempt = e.attempt
+  LEFT JOIN deliveries d ON d.key = e.key AND d.worker = e.worker AND d.attempt = e.attempt AND d.verdict = 'counted'
+  WHERE e.key IN (SELECT key FROM evaluation_requests WHERE search = ?)`;
+
+function objection(row: EvaluationRow, evaluator: string, agents: ReadonlySet<string>): string | null {
+  if (row.evaluator !== evaluator || row.jobEvaluator !== evaluator) {
+    return `is by evaluator ${row.evaluator}, but the search uses ${evaluator}`;
+  }
+  if (agents.has(row.worker)) return `comes from ${row.worker}, which is an agent`;
+  if (row.reason === 'poison') {
+    return row.claims >= maxAttempts ? null : `was ended after ${row.claims} of ${maxAttempts} attempts`;
+  }
+  if (row.reason === 'vetoed') return row.isVetoed === 1 ? null : 'ended as vetoed, but no veto covers it';
+  if (row.begunAt === null) return `comes from ${row.worker}, which never claimed the job`;
+  if (row.begunAt > row.finishedAt) return 'finished before it started';
+  if (row.deliveredStatus === null) return `comes from ${row.worker}, which delivered no result`;
+  if (row.deliveredStatus !== row.status || row.delivered !== row.validation) {
+    return `differs from what ${row.worker} delivered`;
+  }
+  if (row.status === 'ok' && row.measured !== row.validation) return 'differs from its measurement';
+  return null;
+}
+
+/** Each score was measured by a worker that had claimed the job, with the search's evaluator. */
+function checkScores(subject: Subject, report: CheckReport): EvaluationRow[] {
+  const { spec, search } = subject;
+  const rows = rowsOf<EvaluationRow>(subject, evaluationsQuery, search);
+  const agents = new Set<string>(spec.agents.map(({ name }) => name));
+  let wrong = 0;
+  for (const row of rows) {
+    const problem = objection(row, spec.evaluator, agents);
+    if (problem === null) continue;
+    wrong++;
+    report.violation(`evaluation ${short(row.key)} ${problem}`);
+  }
+  const workers = new Set(
+    rows.filter((row) => row.reason !== 'poison' && row.reason !== 'vetoed').map(({ worker }) => worker),
+  );
+  if (wrong === 0) {
+    report.pass(
+      `${counted(rows.length, 'evaluation')} by ${counted(workers.size, 'worker')}, each from the worker that had claimed the job,  ` +
+        `as delivered, with evaluator ${spec.evaluator}`,
+    );
+  }
+  return rows;
+}
+
+/** Announced scores equal the measured ones. */
+function checkAnnounced(subject: Subject, report: CheckReport, evaluations: readonly EvaluationRow[]): void {
+  const { events } = publishedEventsOf(subject);
+  const keyOf = new Map(
+    rowsOf<{ node: string; rung: string; seed: number; key: string }>(
+      subject,
+      'SELECT node, rung, seed, key FROM evaluation_requests WHERE search = ?',
+      subject.search,
+    ).map((request) => [requestOf(request), request.key]),
+  );
+  const scores = new Map(evaluations.map((row) => [row.key, row.validation]));
+  const announced = ofKind(events, 'node-evaluated');
+  const altered = announced.filter((event) => scores.get(keyOf.get(requestOf(event)) ?? '') !== event.validation);
+  report.none(
+    altered,
+    (event) => `${requestOf(event)} was announced with ${event.validation}, which differs from the measurement`,
+    `${counted(announced.length, 'announced score')}, each equal to its measurement`,
+  );
+}
+
+const figuresSchema = z.object({ scale: scaleFiguresSchema.optional() });
+
+/** A loss of a run at scale is that of the steps and tokens of its budget; a checkpoint belongs to a claimed training. */
+function checkScaleRuns(subject: Subject, report: CheckReport): void {
+  if (!subject.spec.scale) return;
+  const rows = rowsOf<{ key: string; validation: number; measurement: string; body: string }>(
+    subject,
+    `SELECT DISTINCT e.key, e.validation, e.measurement, j.body FROM evaluation_requests w
+     JOIN evaluations e ON e.key = w.key JOIN jobs j ON j.key = w.key WHERE w.search = ? AND e.status = 'ok'`,
+    subject.search,
+  );
+  const wrong = rows.flatMap(({ key, validation, measurement, body }) => {
+    const { candidate, lowerIsBetter } = jobSchema.parse(JSON.parse(body));
+    const { scale } = figuresSchema.parse(JSON.parse(measurement));
+    if (candidate.kind !== 'scale' || !scale) return [`${short(key)} has no figures of a run at scale`];
+    const { steps, batch_tokens } = candidate.recipe;
+    if (metricValue(validation, lowerIsBetter) !== scale.loss) {
+      return [`${short(key)} scores ${validation}, but its loss is ${scale.loss}`];
+    }
+    if (scale.steps === steps && scale.tokens === steps * batch_tokens) return [];
+    return [`${short(key)} was requested for ${steps} steps, but trained ${scale.steps} on ${scale.tokens} tokens`];
+  });
+  const trained = counted(rows.length, 'loss of a run at scale', 'losses of runs at scale');
+  report.none(wrong, (sentence) => sentence, `${trained}, each of the steps and tokens of its budget`);
+  const checkpoints = `FROM checkpoints c WHERE c.key IN (SELECT key FROM evaluation_requests WHERE search = ?)`;
+  const strays = countOf(
+    subject,
+    `SELECT count(*) ${checkpoints} AND NOT EXISTS (
+       SELECT 1 FROM claims a WHERE a.key = c.key AND a.worker = c.worker AND a.attempt = c.attempt)`,
+    subject.search,
+  );
+  if (strays > 0) report.violation(`${counted(strays, 'checkpoint')} of trainings that no worker had claimed`);
+  else {
+    const all = countOf(subject, `SELECT count(*) ${checkpoints}`, subject.search);
+    report.pass(`${counted(all, 'checkpoint')}, each of a claimed training`);
+  }
+}
+
+/** I3: agents propose, evaluators decide. */
+export function scoreProvenance(subject: Subject): Finding {
+  const report = new CheckReport('I3');
+  checkProposals(subject, report);
+  checkAnnounced(subject, report, checkScores(subject, report));
+  checkScaleRuns(subject, report);
+  const unclaimed = countOf(
+    subject,
+    `SELECT count(*) FROM deliveries d WHERE key IN (SELECT key FROM evaluation_requests WHERE search = ?) AND NOT EXISTS (
+       SELECT 1 FROM attempts a WHERE a.key = d.key AND a.worker = d.worker AND a.attempt = d.attempt)`,
+    subject.search,
+  );
+  if (unclaimed > 0) report.violation(`${counted(unclaimed, 'result')} from workers that had not claimed the job`);
+  return report.finding();
+}
