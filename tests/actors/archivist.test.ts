@@ -18,8 +18,8 @@ import {
 import type { Job } from '../../src/domain/evaluation.ts';
 import { agentNameSchema, workerIdSchema } from '../../src/domain/ids.ts';
 import { Archive } from '../../src/memory/archive.ts';
+import { wholeAtOnceBytes } from '../../src/memory/database.ts';
 import { silenceLimitMs } from '../../src/memory/ensemble.ts';
-import { wholeAtOnceBytes } from '../../src/memory/fileCheck.ts';
 import { newToken } from '../../src/platform/secrets.ts';
 import { systemTimers } from '../../src/platform/timers.ts';
 import { everything, laboratory, quiet, rawConnection, until } from '../bus/support.ts';

@@ -2,8 +2,7 @@
 import { statSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Archive } from '../../src/memory/archive.ts';
-import { archivePath, openForWriting } from '../../src/memory/database.ts';
-import { wholeAtOnceBytes } from '../../src/memory/fileCheck.ts';
+import { archivePath, openForWriting, wholeAtOnceBytes } from '../../src/memory/database.ts';
 import { codeOf } from '../support/errors.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { damageMiddle, largeArchive } from '../support/largeArchive.ts';
