@@ -1,6 +1,14 @@
 import * as z from 'zod';
 import { CandidateError } from './errors.ts';
 
+/**
+ * Architectures, and the primitives that they are made of.
+ *
+ * Role: texts of architectures and their spaces; titles and hints of primitives; the manifest entry of a user's own, as the Python side
+ * states it and a search records it; evaluator versions of searches that use own primitives. Non-role: finding and validating
+ * modules (`gpu-workers/aira_primitives`, `evaluators/primitives.ts`).
+ */
+
 /** The built-in layer kinds, those of AIRA-Compose: M = SwiGLU MLP, mA = multi-head attention, Mb = Mamba-2. Users add their own. */
 export const primitives = ['M', 'mA', 'Mb'] as const;
 export const builtInSchema = z.enum(primitives);
@@ -137,14 +145,6 @@ export function composition(architecture: Architecture): Record<Primitive, numbe
 export function changedLayers(from: Architecture, to: Architecture): number[] {
   return to.flatMap((layer, index) => (layer === from[index] ? [] : [index]));
 }
-
-/**
- * What is known of primitives besides their names.
- *
- * Role: texts of the built-in ones; the manifest entry of a user's own, as the Python side states it and a search records
- * it; evaluator versions of searches that use own primitives. Non-role: finding and validating modules
- * (`gpu-workers/aira_primitives`, `evaluators/primitives.ts`).
- */
 
 const oneLine = (longest: number) =>
   z

@@ -1,6 +1,11 @@
 import { closest, distance } from 'fastest-levenshtein';
 import * as z from 'zod';
 
+/**
+ * Files that people write: what is said about each key, the published JSON Schema, the reference that is generated from it, and the
+ * problems of an input in sentences.
+ */
+
 /** What editors and the generated reference (`docs/search-file.md`) say about one key of an input file. */
 interface KeyText {
   /** What it sets, in one or two sentences. */
@@ -32,8 +37,7 @@ export function fileJsonSchema(title: string, schema: z.ZodType): object {
   return { title, ...json };
 }
 
-/** The reference of an input file as Markdown, from the JSON Schema that editors use: one row per key. */
-
+/** The part of a JSON Schema that the reference reads. */
 interface Schema {
   readonly $ref?: string;
   readonly $defs?: Readonly<Record<string, Schema>>;
@@ -121,7 +125,7 @@ function values({ schema, root }: KeyRow): string {
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ').replaceAll('<', '&lt;');
 
-/** A table of all keys of an input file. */
+/** The reference of an input file as Markdown, from the JSON Schema that editors use: one row per key. */
 export function fileReference(schema: object): string {
   const rows = keyRows(schema as Schema).map((row) => {
     const { description = '', examples = [], default: usual } = row.schema;
@@ -161,7 +165,7 @@ function follow(schema: unknown, path: readonly PropertyKey[], root: unknown, vi
   }
 }
 
-/** Looks up index of an input in the published schema. */
+/** What the published schema says at the paths of an input. */
 class SchemaIndex {
   readonly #schema: z.ZodType;
   #json: unknown;

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { TerminalError } from './errors.ts';
 
+/** JSON of others, read within bounds, and the one text and hash of a value. */
+
 /** Bounds on a JSON text, checked before parsing. */
 export interface JsonBounds {
   /** UTF-16 units. */

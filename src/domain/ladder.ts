@@ -3,6 +3,22 @@ import type { SearchStatus } from './messages.ts';
 import type { Ladder, SearchSpec } from './search.ts';
 import { type Profile, type Rung, rungs } from './task.ts';
 
+/**
+ * The rungs of a search above screening: how many trainings they are, how long these take, and when screening must stop for them.
+ *
+ * Role: counts from the ladder, a workload before the search, a forecast from its status, and a watch over consecutive forecasts.
+ * Non-role: acting on a shortage (search machine), wall time (memory/searches.ts).
+ *
+ * SHO-1  A forecast uses the ledger's measurements over all sessions and the workers that the search was launched with; a
+ *        worker that has not announced itself yet is not missing.
+ * SHO-2  There is no forecast before every worker could have finished a training, or while a final training that measures
+ *        the cost of finals is pending: the first figures of a session come from a machine that is still starting.
+ * SHO-3  A shortage counts after it has lasted for a window of running time with the same workers, because closing a
+ *        screening is irreversible. The window is included in the forecast.
+ * SHO-4  A single slow final does not count, as it would be multiplied by all finals: some references are trained on the
+ *        final rung at the start of the search.
+ */
+
 /** After the wall time is used, running trainings may finish for this long. */
 export const graceMs = 60_000;
 
@@ -115,22 +131,6 @@ export function workloadOf(spec: SearchSpec, slots: number, seconds: Record<Rung
     screened,
   };
 }
-
-/**
- * When to stop screening so that the upper rungs fit into the search's minutes.
- *
- * Role: a forecast from a status, and a watch over consecutive forecasts. Non-role: acting on it (search machine), wall time
- * (memory/searches.ts).
- *
- * SHO-1  A forecast uses the ledger's measurements over all sessions and the workers that the search was launched with; a
- *        worker that has not announced itself yet is not missing.
- * SHO-2  There is no forecast before every worker could have finished a training, or while a final training that measures
- *        the cost of finals is pending: the first figures of a session come from a machine that is still starting.
- * SHO-3  A shortage counts after it has lasted for a window of running time with the same workers, because closing a
- *        screening is irreversible. The window is included in the forecast.
- * SHO-4  A single slow final does not count, as it would be multiplied by all finals: some references are trained on the
- *        final rung at the start of the search.
- */
 
 /** The workers of a search: launched with it, announced, stopped. */
 export interface Crew {
