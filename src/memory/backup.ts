@@ -28,8 +28,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { makeFolder, readTextFile, whyNot } from '../platform/index.ts';
-import { archivePath, openForReading, openForWriting } from './database.ts';
-import { privateHome } from './home.ts';
+import { archivePath, openForReading, openForWriting, privateHome } from './database.ts';
 import { schemaVersion } from './migrations.ts';
 
 const manifestName = 'manifest.json';

@@ -20,10 +20,9 @@
 export { Archive } from './archive.ts';
 export { type BackupManifest, backUp, restore } from './backup.ts';
 export type { NodeColumns, OutcomeColumns } from './browse.ts';
-export { archivePath, openForReading } from './database.ts';
+export { archivePath, isThere, openForReading, privateHome } from './database.ts';
 export { silenceLimitMs } from './ensemble.ts';
 export { maxAttempts } from './evaluations.ts';
-export { isThere, privateHome } from './home.ts';
 export type { InsightRecord } from './ideas.ts';
 export { migrate, schemaVersion } from './migrations.ts';
 export type { OutboxEntry } from './outbox.ts';

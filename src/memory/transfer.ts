@@ -18,8 +18,7 @@ import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { jobSchema } from '../domain/evaluation.ts';
 import type { SearchId } from '../domain/ids.ts';
 import { eventSchema } from '../domain/messages.ts';
-import { archivePath } from './database.ts';
-import { privateHome } from './home.ts';
+import { archivePath, privateHome } from './database.ts';
 import { migrate, schemaVersion } from './migrations.ts';
 import { readArchive } from './reader.ts';
 

@@ -3,7 +3,7 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, symlinkSync, wr
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Archive } from '../../src/memory/archive.ts';
-import { privateHome } from '../../src/memory/home.ts';
+import { privateHome } from '../../src/memory/database.ts';
 import { readArchive } from '../../src/memory/reader.ts';
 import { systemClock } from '../../src/platform/timers.ts';
 import { temporaryFolder } from '../support/home.ts';
