@@ -1,1 +1,145 @@
-export {};
+import { trainings } from '../domain/ladder.ts';
+import type { AgentState, LabEvent, SearchStatus, WorkerState } from '../domain/messages.ts';
+import { chatArms } from '../domain/model.ts';
+import type { SearchSpec } from '../domain/search.ts';
+import { metricValue, type Rung, rungs } from '../domain/task.ts';
+import type { Clock } from '../platform/index.ts';
+import type { Result } from '../report/index.ts';
+import type { ReportEnding } from '../views/index.ts';
+
+/** How a search ended, for its display. */
+export interface Ending {
+  readonly how: 'finished' | 'stopped' | 'failed';
+  readonly searchStatus: SearchStatus | null;
+  /** Path of the report; null if none was written. */
+  readonly report: string | null;
+  /** Searches, rungs and agents that ended before their work was done. */
+  readonly endings: readonly ReportEnding[];
+  /** A few lines for the terminal. */
+  readonly summary: string | null;
+  /** What may be concluded, in sentences, with the floors; null without a report. */
+  readonly result: Result | null;
+}
+
+/** Shows a search while it runs. */
+export interface Display {
+  started(spec: SearchSpec, resumed: boolean): void;
+  event(event: LabEvent): void;
+  agent(state: AgentState): void;
+  worker(state: WorkerState): void;
+  searchStatus(searchStatus: SearchStatus): void;
+  /** A sentence about something outside the search: a drain, a wait. */
+  notice(sentence: string): void;
+  /** The address of a dashboard of this search, with its token. */
+  dashboard(url: string): void;
+  ended(ending: Ending): void;
+}
+
+/** `3:07` for 187 000 ms. */
+export function clockTime(milliseconds: number): string {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000));
+  const rest = `${Math.floor(seconds / 60) % 60}`.padStart(seconds >= 3600 ? 2 : 1, '0');
+  const text = `${rest}:${`${seconds % 60}`.padStart(2, '0')}`;
+  return seconds >= 3600 ? `${Math.floor(seconds / 3600)}:${text}` : text;
+}
+
+export const score = (value: number | null | undefined): string => (value == null ? '  –  ' : value.toFixed(3));
+
+/** A fitness converted to the task's metric. */
+export function metricText(fitness: number | null | undefined, { lowerIsBetter }: Pick<SearchSpec, 'lowerIsBetter'>) {
+  return score(fitness == null ? fitness : metricValue(fitness, lowerIsBetter));
+}
+
+/**
+ * The cost of language models so far, and at the end if the remaining proposals cost as much on average. Null without
+ * calls.
+ */
+export function spending({ budget, agents }: SearchSpec, { spend, agents: rows }: SearchStatus): string | null {
+  if (spend.calls === 0) return null;
+  const callers = agents.filter(({ model }) => chatArms(model).length > 0);
+  const done = rows.filter(({ agent }) => callers.some(({ name }) => name === agent));
+  const proposed = done.reduce((sum, row) => sum + row.proposed, 0);
+  const all = callers.reduce((sum, agent) => sum + agent.evaluations, 0);
+  const atEnd =
+    proposed > 0 ? Math.min((spend.dollars / proposed) * all, budget.dollars ?? Number.POSITIVE_INFINITY) : null;
+  const of = budget.dollars === undefined ? '' : ` of $${budget.dollars}`;
+  const end = atEnd === null ? '' : `, about $${Math.max(atEnd, spend.dollars).toFixed(2)} at the end`;
+  return `$${spend.dollars.toFixed(3)}${of} for ${spend.calls} calls and ${spend.tokens} tokens${end}`;
+}
+
+/** A component that sent no heartbeat for this long is not there. Components send one every few seconds. */
+const silentMs = 30_000;
+/** Components of a launch need this long to appear. */
+const startUpMs = 5000;
+
+/** Who takes part in a search, from heartbeats. */
+export class Crew {
+  readonly #clock: Clock;
+  readonly #agents = new Map<string, { readonly state: AgentState; readonly at: number }>();
+  readonly #workers = new Map<string, { readonly state: WorkerState; readonly at: number }>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  agent(state: AgentState): void {
+    this.#agents.set(state.agent, { state, at: this.#clock.monotonic() });
+  }
+
+  worker(state: WorkerState): void {
+    this.#workers.set(state.worker, { state, at: this.#clock.monotonic() });
+  }
+
+  #isHere = ({ at }: { readonly at: number }): boolean => this.#clock.monotonic() - at < silentMs;
+
+  /** The last that an agent reported; undefined if it is silent. */
+  stateOf(name: string): AgentState | undefined {
+    const heard = this.#agents.get(name);
+    return heard && this.#isHere(heard) ? heard.state : undefined;
+  }
+
+  workers(): WorkerState[] {
+    return [...this.#workers.values()]
+      .filter((heard) => heard.state.state !== 'stopped' && this.#isHere(heard))
+      .map(({ state }) => state);
+  }
+
+  /** Whom the search waits for, in sentences: parts of a distributed launch that have not appeared, or are gone. */
+  missing(spec: SearchSpec, status: SearchStatus): string[] {
+    if (status.elapsedMs < startUpMs || status.phase === 'finished' || status.phase === 'stopped') return [];
+    const silent = spec.agents
+      .map(({ name }) => name)
+      .filter((name) => {
+        const row = status.agents.find(({ agent }) => agent === name);
+        return row?.end == null && row?.done !== true && this.stateOf(name) === undefined;
+      });
+    const waits: string[] = [];
+    if (this.workers().length === 0) waits.push('waiting for a worker; start one with: aira worker');
+    if (status.phase === 'screening' && silent.length > 0) {
+      waits.push(`waiting for ${silent.length === 1 ? 'the agent' : 'agents'} ${silent.join(', ')}`);
+    }
+    return waits;
+  }
+}
+
+/** Trainings on each rung: ended, and planned as far as it is known; and the rung of the phase. */
+export function rungText(spec: SearchSpec, status: SearchStatus): string {
+  const { proposed, rejected, duplicate } = status.proposals;
+  const screened = status.phase === 'screening' ? spec.budget.evaluations : proposed - rejected - duplicate;
+  const planned = trainings(screened, spec.references.length, spec.ladder);
+  const now = rungOf[status.phase];
+  const parts = rungs.map((rung) => {
+    const all = Math.max(planned[rung], status.doneOn[rung] + status.pendingOn[rung]);
+    const text = `${rung} ${status.doneOn[rung]} of ${all}`;
+    return rung === now ? `on the rung ${text}` : text;
+  });
+  return parts.join(', ');
+}
+
+/** The rung that a phase trains on. */
+const rungOf: Readonly<Partial<Record<SearchStatus['phase'], Rung>>> = {
+  screening: 'screen',
+  confirming: 'confirm',
+  aggregating: 'screen',
+  finalising: 'final',
+};

@@ -5,7 +5,7 @@ import { type Rung, rungs } from '../domain/task.ts';
 import { chatModels, type Keyring, type Prices } from '../llm/index.ts';
 import { archivePath, isThere, readArchive } from '../memory/index.ts';
 import type { Device } from '../platform/index.ts';
-import { clockTime } from './display/display.ts';
+import { clockTime } from './display.ts';
 
 /** What is known of the machine that would run a search. */
 export interface DryRunFacts {

@@ -15,7 +15,7 @@ import {
 } from '../../evaluators/index.ts';
 import { chooseDevices, findPython, inspectMachine, makeFolder, systemClock } from '../../platform/index.ts';
 import { loadTask, profileOf } from '../../tasks/index.ts';
-import { clockTime } from '../display/display.ts';
+import { clockTime } from '../display.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';
 import { jsonOption, numberWithin, option, withOptions } from '../options.ts';
 

@@ -1,7 +1,7 @@
 import { scaffoldLabel } from '../../domain/scaffold.ts';
 import { metricValue } from '../../domain/task.ts';
 import { jsonLine } from '../../platform/index.ts';
-import type { Display } from './display.ts';
+import type { Display } from '../display.ts';
 
 /** Version of the lines; incremented when a line changes its meaning. */
 export const eventVersion = 2;

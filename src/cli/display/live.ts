@@ -10,7 +10,7 @@ import { scaffoldLabel } from '../../domain/scaffold.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { type Clock, coloursFor, printable, type Timers } from '../../platform/index.ts';
 import { proposalText, timeLeftMs } from '../../views/index.ts';
-import { Crew, clockTime, type Display, metricText, rungText, spending } from './display.ts';
+import { Crew, clockTime, type Display, metricText, rungText, spending } from '../display.ts';
 
 const colours = coloursFor(process.stdout);
 

@@ -4,7 +4,7 @@ import type { SearchStatus } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { type Clock, printable } from '../../platform/index.ts';
 import { proposalText } from '../../views/index.ts';
-import { Crew, clockTime, type Display, metricText, rungText, spending } from './display.ts';
+import { Crew, clockTime, type Display, metricText, rungText, spending } from '../display.ts';
 
 /** Interval between progress lines. */
 const progressEveryMs = 15_000;

@@ -16,7 +16,7 @@ import type { SearchStatus } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { metricValue } from '../../domain/task.ts';
 import { type Clock, jsonLine, printable, type Timers } from '../../platform/index.ts';
-import type { Ending } from '../display/display.ts';
+import type { Ending } from '../display.ts';
 import type { Send } from './deliver.ts';
 
 /** Version of the body; incremented when a field changes its meaning. */

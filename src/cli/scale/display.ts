@@ -5,7 +5,7 @@ import type { ScalePoint } from '../../domain/scale.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import { jsonLine, printable } from '../../platform/index.ts';
 import { duration } from '../../scale/index.ts';
-import { clockTime } from '../display/display.ts';
+import { clockTime } from '../display.ts';
 
 /** Interval between progress lines. */
 const planProgressEveryMs = 15_000;
