@@ -41,8 +41,8 @@ import { openSandbox, probeSandbox, type Sandbox } from '../../sandbox/index.ts'
 import { contentOf, dataFolder, loadTask, profileOf, registerTask } from '../../tasks/index.ts';
 import { jsonDisplay } from '../display/json.ts';
 import { liveDisplay } from '../display/live.ts';
-import { plainDisplay } from '../display/plain.ts';
 import type { Display, Ending } from '../display.ts';
+import { plainDisplay } from '../display.ts';
 import { dryRun, measuredSeconds } from '../dryRun.ts';
 import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
 import { natsOptions, unseparated } from '../nats.ts';

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import xterm from '@xterm/headless';
 import { describe, expect, it } from 'vitest';
 import { liveDisplay } from '../../../src/cli/display/live.ts';
-import { plainDisplay } from '../../../src/cli/display/plain.ts';
+import { plainDisplay } from '../../../src/cli/display.ts';
 import type { SearchStatus } from '../../../src/domain/messages.ts';
 import { manualClock } from '../../support/home.ts';
 import { agentSpec, searchSpec } from '../../support/specs.ts';
