@@ -12,7 +12,7 @@ import {
   resizeRuns,
   substitute,
   swapLayers,
-} from '../../src/agents/models/variation.ts';
+} from '../../src/agents/models/mutate.ts';
 import {
   canonicalText,
   changedLayers,

@@ -4,7 +4,6 @@ import { isScored, ranked, type ScoredNode, type ViewNode } from '../../domain/n
 import type { Rng } from '../../domain/rng.ts';
 import { BayesHelper, type PythonOptions, type Question, type Suggestion } from './bayesHelper.ts';
 import type { LocalModel, Proposal, ProposalInput } from './model.ts';
-import { vary } from './mutate.ts';
 import {
   describeChange,
   describeDraft,
@@ -13,7 +12,8 @@ import {
   randomUnseen,
   recombine,
   seenCandidates,
-} from './variation.ts';
+  vary,
+} from './mutate.ts';
 
 /** A surrogate with fewer scores is no better than chance. */
 const fewest = 3;

@@ -11,7 +11,7 @@ import {
 import { isScored } from '../../domain/node.ts';
 import type { Rng } from '../../domain/rng.ts';
 import type { LocalModel, Proposal, ProposalInput } from './model.ts';
-import { describeChange, mutate, randomArchitecture, randomUnseen, recombine, seenCandidates } from './variation.ts';
+import { describeChange, mutate, randomArchitecture, randomUnseen, recombine, seenCandidates } from './mutate.ts';
 
 /**
  * A model that reads: it follows published results on the order and number of layers.
