@@ -19,7 +19,6 @@
 
 export { Archive } from './archive.ts';
 export { type BackupManifest, backUp, restore } from './backup.ts';
-export type { NodeColumns, OutcomeColumns } from './browse.ts';
 export { archivePath, isThere, openForReading, privateHome } from './database.ts';
 export { silenceLimitMs } from './ensemble.ts';
 export { maxAttempts } from './evaluations.ts';
@@ -27,6 +26,7 @@ export type { InsightRecord } from './ideas.ts';
 export { migrate, schemaVersion } from './migrations.ts';
 export type { OutboxEntry } from './outbox.ts';
 export type { Plateau } from './plateaus.ts';
+export type { NodeColumns, OutcomeColumns } from './reader.ts';
 export { type ArchiveReader, readArchive } from './reader.ts';
 export { type EvaluationRecord, type NodeRecord, statusOf, storedTestScores, type TestScore } from './records.ts';
 export type { RehearsalRecord } from './rehearsals.ts';
