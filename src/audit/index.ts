@@ -10,7 +10,7 @@
 
 export { type AuditOptions, audit } from './audit.ts';
 export type { ClaimsNow } from './claims.ts';
+export { type Secret, secretsOf } from './leaks.ts';
 export type { FilesNow } from './namedContent.ts';
 export type { TrainAlone } from './scores.ts';
-export { type Secret, secretsOf } from './secrets.ts';
 export type { Finding } from './subject.ts';

@@ -11,7 +11,7 @@ import { describe, expect, it } from 'vitest';
 import { knobsOf, skeleton } from '../../src/agents/models/tuner/tuner.ts';
 import { applyEdits, programForms } from '../../src/agents/operators/programs/answers.ts';
 import { oneLine, quoted, quotedCode } from '../../src/agents/operators/quote.ts';
-import { leaked } from '../../src/audit/secrets.ts';
+import { leaked } from '../../src/audit/leaks.ts';
 import { parseArchitecture } from '../../src/domain/architecture.ts';
 import { shortCandidate } from '../../src/domain/candidate.ts';
 import { formatZodError, nearest } from '../../src/domain/inputFile.ts';
