@@ -35,7 +35,7 @@
 
 export { readOf } from './graph/attempt.ts';
 export { openThoughts } from './graph/thoughts.ts';
-export type { PythonOptions } from './models/bayesHelper.ts';
+export type { PythonOptions } from './models/bayes.ts';
 export { type ForecastLine, forecast, operatorsText } from './models/forecast.ts';
 export { createModel } from './models/index.ts';
 export type { AnyModel, LocalModel } from './models/model.ts';

@@ -14,8 +14,7 @@
  */
 import type { OpenRetriever } from '../../domain/literature.ts';
 import type { LocalModelName } from '../../domain/model.ts';
-import { bayesModel } from './bayes.ts';
-import type { PythonOptions } from './bayesHelper.ts';
+import { bayesModel, type PythonOptions } from './bayes.ts';
 import type { AnyModel } from './model.ts';
 import { mutateModel, randomModel } from './mutate.ts';
 import { priorModel } from './prior.ts';
@@ -24,7 +23,7 @@ import { tunerModel } from './tuner/tuner.ts';
 export type { StackSpace } from '../../domain/architecture.ts';
 export type { Space } from '../../domain/candidate.ts';
 export type { LocalModelName } from '../../domain/model.ts';
-export type { PythonOptions } from './bayesHelper.ts';
+export type { PythonOptions } from './bayes.ts';
 export type { AnyModel, LocalModel, Proposal, ProposalInput } from './model.ts';
 export { mutateModel, randomModel } from './mutate.ts';
 export { tunerModel } from './tuner/tuner.ts';

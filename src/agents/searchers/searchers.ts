@@ -5,7 +5,7 @@ import type { AgentSpec, SearcherFile } from '../../domain/agent.ts';
 import { PrerequisiteError, TerminalError } from '../../domain/errors.ts';
 import { isProgram, type ModelName, programFile } from '../../domain/model.ts';
 import { isExecutable, type Timers, whyNot } from '../../platform/index.ts';
-import type { PythonOptions } from '../models/bayesHelper.ts';
+import type { PythonOptions } from '../models/bayes.ts';
 import { SearcherProcess } from './process.ts';
 import { defaultReplySeconds, type OpenMessage, type ProposeMessage, type SearcherReply } from './protocol.ts';
 
