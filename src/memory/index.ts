@@ -18,7 +18,6 @@
  */
 
 export { Archive } from './archive.ts';
-export { type BackupManifest, backUp, restore } from './backup.ts';
 export { archivePath, isThere, openForReading, privateHome } from './database.ts';
 export { silenceLimitMs } from './ensemble.ts';
 export { maxAttempts } from './evaluations.ts';
@@ -31,4 +30,12 @@ export { type ArchiveReader, readArchive } from './reader.ts';
 export { type EvaluationRecord, type NodeRecord, statusOf, storedTestScores, type TestScore } from './records.ts';
 export type { RehearsalRecord } from './rehearsals.ts';
 export { differingTotals } from './searchStats.ts';
-export { importSearch, type LedgerRow, type LedgerTable, ledgerOf } from './transfer.ts';
+export {
+  type BackupManifest,
+  backUp,
+  importSearch,
+  type LedgerRow,
+  type LedgerTable,
+  ledgerOf,
+  restore,
+} from './transfer.ts';
