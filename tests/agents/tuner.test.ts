@@ -9,7 +9,7 @@ import {
   tunerModel,
   valuesOf,
   withValues,
-} from '../../src/agents/models/tuner/tuner.ts';
+} from '../../src/agents/models/tuner.ts';
 import { canonicalCandidate, parseCandidate } from '../../src/domain/candidate.ts';
 import type { Operator, View, ViewNode } from '../../src/domain/node.ts';
 import {

@@ -18,7 +18,7 @@ import { bayesModel, type PythonOptions } from './bayes.ts';
 import type { AnyModel } from './model.ts';
 import { mutateModel, randomModel } from './mutate.ts';
 import { priorModel } from './prior.ts';
-import { tunerModel } from './tuner/tuner.ts';
+import { tunerModel } from './tuner.ts';
 
 export type { StackSpace } from '../../domain/architecture.ts';
 export type { Space } from '../../domain/candidate.ts';
@@ -26,7 +26,7 @@ export type { LocalModelName } from '../../domain/model.ts';
 export type { PythonOptions } from './bayes.ts';
 export type { AnyModel, LocalModel, Proposal, ProposalInput } from './model.ts';
 export { mutateModel, randomModel } from './mutate.ts';
-export { tunerModel } from './tuner/tuner.ts';
+export { tunerModel } from './tuner.ts';
 
 /** Creates the model of that name. Nothing starts before its first question. */
 export function createModel(name: LocalModelName, python: PythonOptions, openRetriever: OpenRetriever): AnyModel {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { attemptsOf, type RehearsalDeps, think } from '../../../src/agents/index.ts';
-import { tunerModel } from '../../../src/agents/models/tuner/tuner.ts';
+import { tunerModel } from '../../../src/agents/models/tuner.ts';
 import type { AgentSpec } from '../../../src/domain/agent.ts';
 import { canonicalText, parseArchitecture } from '../../../src/domain/architecture.ts';
 import type { Space } from '../../../src/domain/candidate.ts';
