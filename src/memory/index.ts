@@ -18,6 +18,7 @@
  */
 
 export { Archive } from './archive.ts';
+export type { RehearsalRecord } from './budget.ts';
 export { archivePath, isThere, openForReading, privateHome } from './database.ts';
 export { silenceLimitMs } from './ensemble.ts';
 export { maxAttempts } from './evaluations.ts';
@@ -28,7 +29,6 @@ export type { Plateau } from './plateaus.ts';
 export type { NodeColumns, OutcomeColumns } from './reader.ts';
 export { type ArchiveReader, readArchive } from './reader.ts';
 export { type EvaluationRecord, type NodeRecord, statusOf, storedTestScores, type TestScore } from './records.ts';
-export type { RehearsalRecord } from './rehearsals.ts';
 export { differingTotals } from './searchStats.ts';
 export {
   type BackupManifest,

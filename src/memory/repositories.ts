@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { budget } from './budget.ts';
+import { budget, rehearsalLedger } from './budget.ts';
 import { calls } from './calls.ts';
 import { earlyEnds, endings } from './endings.ts';
 import { ensemble } from './ensemble.ts';
@@ -10,7 +10,6 @@ import { nodes } from './nodes.ts';
 import { outbox } from './outbox.ts';
 import { plateaus } from './plateaus.ts';
 import { records, testScores } from './records.ts';
-import { rehearsalLedger } from './rehearsals.ts';
 import { rulings } from './rulings.ts';
 import { searches } from './searches.ts';
 import { searchStats } from './searchStats.ts';
