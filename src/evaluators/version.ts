@@ -1,1 +1,90 @@
-export {};
+import { createHash, randomBytes } from 'node:crypto';
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, sep } from 'node:path';
+import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import { secretFile, trainersDirectory } from '../platform/index.ts';
+
+/** The sources that determine a score: folders and single files. `aira_tasks` runs the scripts of third-party tasks. */
+const deciding = ['aira_design', 'aira_tasks', 'aira_workers/text'];
+const decidingFiles = ['aira_workers/strict.py'];
+
+/**
+ * `design-<12 hex digits>`: a hash over the Python sources that determine a score, and the fingerprint of the secret that
+ * selects the hidden rows.
+ *
+ * @throws PrerequisiteError `trainers-missing` if the package is incomplete; `secret`.
+ */
+export function designVersion(secret: string = secretFile(), trainers: string = trainersDirectory): string {
+  const hash = createHash('sha256');
+  try {
+    const own = deciding.flatMap((folder) =>
+      readdirSync(join(trainers, folder), { recursive: true, encoding: 'utf8' })
+        .filter((path) => path.endsWith('.py'))
+        .map((path) => `${folder}/${path.split(sep).join('/')}`),
+    );
+    for (const name of [...own, ...decidingFiles].sort()) {
+      hash
+        .update(`${name}\0`)
+        .update(readFileSync(join(trainers, name)))
+        .update('\0');
+    }
+  } catch (thrown) {
+    throw new PrerequisiteError('trainers-missing', errorMessage(thrown), 'reinstall Aira', { cause: thrown });
+  }
+  hash.update(fingerprint(hiddenRowsSecret(secret)));
+  return `design-${hash.digest('hex').slice(0, 12)}`;
+}
+
+/**
+ * The secret that selects the hidden rows.
+ *
+ * Generators and seeds of the tasks are public, so a program could contain a generator and reproduce the rows that it will be
+ * asked about. The secret is an input of those draws. It is created once per user; machines that share a search need the
+ * same file. Its fingerprint is part of the evaluator's version, so that scores on different rows are never compared.
+ */
+
+const bytes = 32;
+
+/** @throws PrerequisiteError `secret` if it can neither be read nor created. */
+export function hiddenRowsSecret(path: string): Buffer {
+  try {
+    return existing(path) ?? make(path);
+  } catch (thrown) {
+    throw new PrerequisiteError(
+      'secret',
+      `cannot use ${path} for the secret of the hidden rows: ${errorMessage(thrown)}`,
+      'set AIRA_SECRET_FILE to another file',
+      { cause: thrown },
+    );
+  }
+}
+
+function existing(path: string): Buffer | null {
+  try {
+    const secret = readFileSync(path);
+    if (secret.length >= 16) return secret;
+    throw new Error('too short for a secret');
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw thrown;
+  }
+}
+
+/** Of several processes that create one at the same time, the first wins and all use its secret. */
+function make(path: string): Buffer {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const temporary = `${path}.${process.pid}`;
+  writeFileSync(temporary, randomBytes(bytes), { mode: 0o600 });
+  try {
+    linkSync(temporary, path);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw thrown;
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+  return readFileSync(path);
+}
+
+/** A public identifier of a secret. */
+export const fingerprint = (secret: Buffer): string =>
+  createHash('sha256').update('fingerprint\0').update(secret).digest('hex').slice(0, 12);

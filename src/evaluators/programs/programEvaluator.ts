@@ -32,11 +32,11 @@ import { probeSandbox, Sandbox, type SandboxCapability, type SandboxOptions } fr
 import type { DesignPackage } from '../../tasks/index.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello, Verdict } from '../evaluator.ts';
 import { trainerVariables } from '../stacks/workerCommand.ts';
+import { designVersion } from '../version.ts';
 import { budgetOf, packageFor, prepareTask } from './commands.ts';
 import type { Prepared } from './preparation.ts';
 import type { Split } from './score.ts';
 import { runTrial, type TrialCosts, type TrialOptions, type TrialResult } from './trial.ts';
-import { designVersion } from './version.ts';
 
 export interface ProgramEvaluatorOptions {
   readonly device: Pick<Device, 'name' | 'memoryLimitBytes'>;

@@ -1,6 +1,6 @@
 import { evaluationKey, type Job } from '../../../src/domain/evaluation.ts';
 import type { Files } from '../../../src/domain/program.ts';
-import { designVersion } from '../../../src/evaluators/programs/version.ts';
+import { designVersion } from '../../../src/evaluators/version.ts';
 import { deviceClassOf } from '../../../src/platform/devices.ts';
 
 /** What all tiny programs may take. */

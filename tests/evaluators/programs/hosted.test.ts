@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Outcome } from '../../../src/domain/evaluation.ts';
 import { ProgramEvaluator } from '../../../src/evaluators/programs/programEvaluator.ts';
-import { designVersion } from '../../../src/evaluators/programs/version.ts';
+import { designVersion } from '../../../src/evaluators/version.ts';
 import { secretFile } from '../../../src/platform/paths.ts';
 import { findPython } from '../../../src/platform/toolchain.ts';
 import { jobFor, tinyArena } from '../../adversarial/support/settings.ts';

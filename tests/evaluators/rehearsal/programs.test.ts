@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Files } from '../../../src/domain/program.ts';
 import type { Rehearsal, Rehearsed, Rehearsing, Stage } from '../../../src/domain/rehearsal.ts';
 import { openRehearsals } from '../../../src/evaluators/index.ts';
-import { designVersion } from '../../../src/evaluators/programs/version.ts';
+import { designVersion } from '../../../src/evaluators/version.ts';
 import { packageRoot, preparedFolder, secretFile, systemClock, systemTimers } from '../../../src/platform/index.ts';
 import { findPython } from '../../../src/platform/toolchain.ts';
 import { fewBatches, jobFor, tinyArena } from '../../adversarial/support/settings.ts';
