@@ -1,12 +1,19 @@
 import type { Database } from 'better-sqlite3';
 import * as z from 'zod';
+import {
+  type CallReservation,
+  type CallSettlement,
+  callOutcomeSchema,
+  purposeSchema,
+  type Spend,
+} from '../domain/agent.ts';
 import { endingReasons } from '../domain/ending.ts';
 import { TerminalError } from '../domain/errors.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
 import { type AgentName, agentNameSchema, type SearchId } from '../domain/ids.ts';
 import type { ReplyOf } from '../domain/messages.ts';
 import { type RehearsalReservation, type RehearsalSettlement, rehearsalNameSchema } from '../domain/rehearsal.ts';
-import type { Budget, SearchSpec, SearchSpec } from '../domain/search.ts';
+import type { Budget, SearchSpec, SearchSpec, SearchSpec } from '../domain/search.ts';
 import { type Rung, rungs } from '../domain/task.ts';
 import type { Rulings } from './rulings.ts';
 import type { SearchStats } from './searchStats.ts';
@@ -172,3 +179,179 @@ export function rehearsalLedger(db: Database, objectionOf: (spec: SearchSpec, se
     of: (search: SearchId): RehearsalRecord[] => all.all(search).map((row) => rehearsalRecordSchema.parse(row)),
   };
 }
+
+/** An older reservation is not of a running call, because callers time out earlier; it counts as spent. */
+const oldestCallMs = 15 * 60_000;
+
+const callRecordSchema = z.object({
+  id: z.string(),
+  agent: agentNameSchema,
+  ordinal: z.int(),
+  purpose: purposeSchema,
+  model: z.string(),
+  request: z.string(),
+  reservedDollars: z.number(),
+  reservedTokens: z.int(),
+  outcome: callOutcomeSchema.nullable(),
+  served: z.string().nullable(),
+  input: z.int().nullable(),
+  cached: z.int().nullable(),
+  written: z.int().nullable(),
+  output: z.int().nullable(),
+  dollars: z.number().nullable(),
+  estimated: z.int().nullable(),
+  latencyMs: z.number().nullable(),
+  message: z.string().nullable(),
+  at: z.number(),
+});
+/** A call with its settlement, which is null if it has none. */
+type CallRecord = z.infer<typeof callRecordSchema>;
+
+interface Paid {
+  readonly dollars: number;
+  readonly tokens: number;
+}
+
+interface Sums {
+  dollars: number;
+  tokens: number;
+  heldDollars: number;
+  heldTokens: number;
+  n: number;
+}
+
+/**
+ * Reservations and costs of LLM calls (I9).
+ *
+ * CAL-1  Settled plus reserved never exceeds a limit of the search or the agent: checking and reserving is one transaction,
+ *        so any number of agents may reserve concurrently.
+ * CAL-2  An agent has one running call. If it reserves another, its unsettled call was lost with its process. It may have been
+ *        billed, so it is charged what answered calls of this model cost at most, for the same purpose if there are any; in
+ *        full if none was answered yet.
+ */
+export function calls(db: Database) {
+  const insert = db.prepare(
+    `INSERT INTO calls (search, id, agent, ordinal, purpose, model, request, dollars, tokens, at)
+     VALUES (@search, @call, @agent, @ordinal, @purpose, @model, @request, @dollars, @tokens, @now)`,
+  );
+  const byId = db.prepare<[string, string], { dollars: number; tokens: number }>(
+    'SELECT dollars, tokens FROM calls WHERE search = ? AND id = ?',
+  );
+  const settle = db.prepare(
+    `INSERT INTO settlements
+       (search, call, outcome, served, input, cached, written, output, dollars, estimated, latency_ms, message, at)
+     VALUES (@search, @call, @outcome, @served, @input, @cached, @written, @output, @dollars, @estimated, @latencyMs,
+       @message, @now) ON CONFLICT (search, call) DO NOTHING`,
+  );
+  const unsettled = db.prepare<[string, string], Pick<CallRecord, 'id' | 'model' | 'purpose'> & Paid>(
+    `SELECT c.id, c.model, c.purpose, c.dollars, c.tokens FROM calls c WHERE c.search = ? AND c.agent = ?
+       AND NOT EXISTS (SELECT 1 FROM settlements s WHERE s.search = c.search AND s.call = c.id)`,
+  );
+  const highest = db.prepare<[string, string, string | null, string | null], { [unit in keyof Paid]: number | null }>(
+    `SELECT max(s.dollars) AS dollars, max(s.input + s.output) AS tokens FROM calls c
+     JOIN settlements s ON s.search = c.search AND s.call = c.id
+     WHERE c.search = ? AND c.model = ? AND (? IS NULL OR c.purpose = ?) AND s.estimated = 0 AND s.input > 0`,
+  );
+  const sums = db.prepare<{ search: string; agent: string | null; since: number }, Sums>(
+    `SELECT coalesce(sum(coalesce(s.dollars, c.dollars)), 0) AS dollars,
+       coalesce(sum(CASE WHEN s.call IS NULL THEN c.tokens ELSE s.input + s.output END), 0) AS tokens,
+       coalesce(sum(c.dollars) FILTER (WHERE s.call IS NULL AND c.at > @since), 0) AS heldDollars,
+       coalesce(sum(c.tokens) FILTER (WHERE s.call IS NULL AND c.at > @since), 0) AS heldTokens,
+       count(*) AS n
+     FROM calls c LEFT JOIN settlements s ON s.search = c.search AND s.call = c.id
+     WHERE c.search = @search AND (@agent IS NULL OR c.agent = @agent)`,
+  );
+  const columns = `c.id, c.agent, c.ordinal, c.purpose, c.model, c.request, c.dollars AS reservedDollars,
+       c.tokens AS reservedTokens, s.outcome, s.served, s.input, s.cached, s.written, s.output, s.dollars, s.estimated,
+       s.latency_ms AS latencyMs, s.message, c.at
+     FROM calls c LEFT JOIN settlements s ON s.search = c.search AND s.call = c.id`;
+  const all = db.prepare<[string], unknown>(`SELECT ${columns} WHERE c.search = ? ORDER BY c.seq`);
+  const ofAgent = db.prepare<[string, string, number | null, number | null], unknown>(
+    `SELECT ${columns} WHERE c.search = ? AND c.agent = ? AND (? IS NULL OR c.ordinal = ?) ORDER BY c.seq`,
+  );
+
+  /** The charge of a call whose outcome is unknown. */
+  const unknownCost = (
+    search: string,
+    { model, purpose, dollars, tokens }: ReturnType<typeof unsettled.all>[number],
+  ): Paid => {
+    const same = highest.get(search, model, purpose, purpose);
+    const paid = same?.tokens ? same : highest.get(search, model, null, null);
+    return { dollars: Math.min(dollars, paid?.dollars ?? dollars), tokens: Math.min(tokens, paid?.tokens ?? tokens) };
+  };
+
+  const objection = (
+    whose: string,
+    limits: { dollars?: number | undefined; tokens?: number | undefined },
+    sum: Sums,
+    reservation: CallReservation,
+  ): ReplyOf<'call-reserve'> | null => {
+    for (const unit of ['dollars', 'tokens'] as const) {
+      const limit = limits[unit];
+      if (limit === undefined || sum[unit] + reservation[unit] <= limit) continue;
+      const reserved = unit === 'dollars' ? sum.heldDollars : sum.heldTokens;
+      const amount = unit === 'dollars' ? `$${limit}` : `${limit} tokens`;
+      // Reserved amounts may be released on settlement; spent ones are not.
+      const state = reserved > 0 && sum[unit] - reserved + reservation[unit] <= limit ? 'waiting' : 'spent';
+      return { state, reason: `the next call could exceed the ${amount} of ${whose}` };
+    }
+    return null;
+  };
+
+  const repository = {
+    reserve(reservation: CallReservation, spec: SearchSpec, now: number): ReplyOf<'call-reserve'> {
+      const { search, agent, call } = reservation;
+      const self = spec.agents.find((each) => each.name === agent);
+      if (!self) throw new TerminalError('unknown-agent', `"${agent}" is not an agent of search "${search}"`);
+      if (byId.get(search, call)) return { state: 'granted' };
+      for (const lost of unsettled.all(search, agent)) {
+        const charged = unknownCost(search, lost);
+        settle.run({
+          search,
+          call: lost.id,
+          outcome: 'lost',
+          served: null,
+          input: charged.tokens,
+          cached: 0,
+          written: 0,
+          output: 0,
+          dollars: charged.dollars,
+          estimated: 1,
+          latencyMs: 0,
+          message: null,
+          now,
+        });
+      }
+      const since = now - oldestCallMs;
+      const refused =
+        objection(agent, self, sums.get({ search, agent, since }) as Sums, reservation) ??
+        objection('the search', spec.budget, sums.get({ search, agent: null, since }) as Sums, reservation);
+      if (refused) return refused;
+      const { ordinal, purpose, model, request, dollars, tokens } = reservation;
+      insert.run({ search, call, agent, ordinal, purpose, model, request, dollars, tokens, now });
+      return { state: 'granted' };
+    },
+
+    /** The first settlement of a call counts; later ones change nothing. @throws TerminalError for an unknown call. */
+    settle(settlement: CallSettlement, now: number): { recorded: boolean } {
+      const { search, call, usage, estimated, ...rest } = settlement;
+      if (!byId.get(search, call)) throw new TerminalError('unknown-call', `"${call}" was never reserved`);
+      const row = { ...rest, ...usage, search, call, estimated: estimated ? 1 : 0, now };
+      return { recorded: settle.run(row).changes > 0 };
+    },
+
+    /** Cost of calls of one agent or all; running ones at their reservation. */
+    spend(search: SearchId, agent: AgentName | null = null): Spend {
+      const { n, tokens, dollars } = sums.get({ search, agent, since: 0 }) as Sums;
+      return { calls: n, tokens, dollars };
+    },
+
+    /** Calls of one agent, or of one of its attempts. */
+    ofAgent: (search: SearchId, agent: string, ordinal: number | null = null): CallRecord[] =>
+      ofAgent.all(search, agent, ordinal, ordinal).map((row) => callRecordSchema.parse(row)),
+
+    of: (search: SearchId): CallRecord[] => all.all(search).map((row) => callRecordSchema.parse(row)),
+  };
+  return repository;
+}
+export type Calls = ReturnType<typeof calls>;

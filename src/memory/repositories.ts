@@ -1,6 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { budget, rehearsalLedger } from './budget.ts';
-import { calls } from './calls.ts';
+import { budget, calls, rehearsalLedger } from './budget.ts';
 import { earlyEnds, endings } from './endings.ts';
 import { ensemble } from './ensemble.ts';
 import { evaluations } from './evaluations.ts';
