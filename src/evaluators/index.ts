@@ -54,8 +54,6 @@ export {
   tokenData,
 } from './scale/tools.ts';
 export { type ScaleWorkerOptions, trainerJob, trunkOf } from './scale/trainerJob.ts';
-export { scaleVersion } from './scale/version.ts';
-
 export { engineFor, evaluatorVersion, probeEngine } from './stacks/engine.ts';
 export { NativeWorker, type NativeWorkerOptions } from './stacks/nativeWorker.ts';
 export { WorkerStartError } from './stacks/trainer.ts';
@@ -72,3 +70,4 @@ export {
   tableSchema,
 } from './tabular/table.ts';
 export { tableTrainer } from './tabular/trainer.ts';
+export { scaleVersion } from './version.ts';

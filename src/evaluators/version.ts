@@ -1,8 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, sep } from 'node:path';
-import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { secretFile, trainersDirectory } from '../platform/index.ts';
+import { createHash, createHash, randomBytes } from 'node:crypto';
+import { linkSync, mkdirSync, readdirSync, readdirSync, readFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, join, sep } from 'node:path';
+import { errorMessage, PrerequisiteError, PrerequisiteError } from '../domain/errors.ts';
+import { secretFile, trainersDirectory, trainersDirectory } from '../platform/index.ts';
 
 /** The sources that determine a score: folders and single files. `aira_tasks` runs the scripts of third-party tasks. */
 const deciding = ['aira_design', 'aira_tasks', 'aira_workers/text'];
@@ -88,3 +88,36 @@ function make(path: string): Buffer {
 /** A public identifier of a secret. */
 export const fingerprint = (secret: Buffer): string =>
   createHash('sha256').update('fingerprint\0').update(secret).digest('hex').slice(0, 12);
+
+/** Sources that decide a loss: those of `gpu-workers/aira_scale/version.py`, whose rule this repeats. */
+const modules = ['shapes', 'model', 'initial', 'optimiser', 'schedule', 'trainer', 'parallel', 'job', 'data/shards'];
+const shared = ['aira_workers/primitives/ssd.py', 'aira_workers/optim/muon.py'];
+
+/**
+ * `scale-<12 hex digits>`: the version of the trainer of runs at scale, known before one starts. The trainer announces its own,
+ * and a run is ended unless both are equal (I2).
+ *
+ * @throws PrerequisiteError `trainers-missing` if the package is incomplete.
+ */
+export function scaleVersion(trainers: string = trainersDirectory): string {
+  const hash = createHash('sha256');
+  try {
+    const layers = readdirSync(join(trainers, 'aira_scale', 'layers')).filter((name) => name.endsWith('.py'));
+    const files = [
+      ...modules.map((name) => `aira_scale/${name}.py`),
+      ...layers.map((name) => `aira_scale/layers/${name}`),
+      ...shared,
+    ];
+    for (const name of files.sort()) {
+      hash
+        .update(`${name}\0`)
+        .update(readFileSync(join(trainers, name)))
+        .update('\0');
+    }
+  } catch (thrown) {
+    throw new PrerequisiteError('trainers-missing', `the trainers in ${trainers} are incomplete`, 'reinstall Aira', {
+      cause: thrown,
+    });
+  }
+  return `scale-${hash.digest('hex').slice(0, 12)}`;
+}

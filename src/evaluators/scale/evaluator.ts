@@ -30,10 +30,10 @@ import {
 import type { EvaluateHandlers, Evaluator, EvaluatorHello, Verdict } from '../evaluator.ts';
 import { describeEnd, diagnose, withStderrTail } from '../stacks/trainer.ts';
 import { type ProcessEnd, WorkerProcess } from '../stacks/workerProcess.ts';
+import { scaleVersion } from '../version.ts';
 import { longestScaleLine, type ScaleEvent, type ScaleResult, scaleEventSchema } from './protocol.ts';
 import { describeScale } from './tools.ts';
 import { candidateOf, megabytes, refusalOf, type ScaleWorkerOptions, trainerCommand } from './trainerJob.ts';
-import { scaleVersion } from './version.ts';
 
 export interface ScaleEvaluatorOptions {
   readonly device: Device;
