@@ -1,8 +1,8 @@
-import { createHash, createHash, randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readdirSync, readdirSync, readFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, join, sep } from 'node:path';
-import { errorMessage, PrerequisiteError, PrerequisiteError } from '../domain/errors.ts';
-import { secretFile, trainersDirectory, trainersDirectory } from '../platform/index.ts';
+import { createHash, randomBytes } from 'node:crypto';
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, sep } from 'node:path';
+import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import { secretFile, trainersDirectory } from '../platform/index.ts';
 
 /** The sources that determine a score: folders and single files. `aira_tasks` runs the scripts of third-party tasks. */
 const deciding = ['aira_design', 'aira_tasks', 'aira_workers/text'];

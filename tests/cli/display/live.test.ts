@@ -2,8 +2,8 @@
 import { EventEmitter } from 'node:events';
 import xterm from '@xterm/headless';
 import { describe, expect, it } from 'vitest';
-import { liveDisplay } from '../../../src/cli/display/live.ts';
 import { plainDisplay } from '../../../src/cli/display.ts';
+import { liveDisplay } from '../../../src/cli/liveDisplay.ts';
 import type { SearchStatus } from '../../../src/domain/messages.ts';
 import { manualClock } from '../../support/home.ts';
 import { agentSpec, searchSpec } from '../../support/specs.ts';
