@@ -33,10 +33,10 @@
  * - A bandit passes over a model that is unavailable, and records that, so that a replay does the same.
  */
 
+export { type ForecastLine, forecast, operatorsText } from './forecast.ts';
 export { readOf } from './graph/attempt.ts';
 export { openThoughts } from './graph/thoughts.ts';
 export type { PythonOptions } from './models/bayes.ts';
-export { type ForecastLine, forecast, operatorsText } from './models/forecast.ts';
 export { createModel } from './models/index.ts';
 export type { AnyModel, LocalModel } from './models/model.ts';
 export { quoted } from './operators/quote.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { forecast } from '../../src/agents/models/forecast.ts';
+import { forecast } from '../../src/agents/forecast.ts';
 import { dryRun } from '../../src/cli/dryRun.ts';
 import { planSearch } from '../../src/domain/plan.ts';
 import { searchFileSchema } from '../../src/domain/search.ts';
