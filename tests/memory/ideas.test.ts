@@ -7,7 +7,7 @@ import { agentEntrySchema } from '../../src/domain/agent.ts';
 import { maxClaims } from '../../src/domain/ideas.ts';
 import type { ReplyOf } from '../../src/domain/messages.ts';
 import { Archive } from '../../src/memory/archive.ts';
-import { plateauAfter } from '../../src/memory/plateaus.ts';
+import { plateauAfter } from '../../src/memory/ideas.ts';
 import { readArchive } from '../../src/memory/reader.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../support/specs.ts';
