@@ -1,7 +1,7 @@
 import type * as z from 'zod';
 import type * as detail from './apiDetail.ts';
+import type * as page from './apiDetail.ts';
 import type * as home from './apiHome.ts';
-import type * as page from './apiPage.ts';
 import type * as search from './apiSearch.ts';
 
 /**

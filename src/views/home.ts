@@ -17,7 +17,7 @@ import type {
   Sections,
   Workers,
 } from './api.ts';
-import { sectionGroups } from './apiPage.ts';
+import { sectionGroups } from './apiDetail.ts';
 import { apiVersion } from './apiSearch.ts';
 import { SearchColumns } from './columns.ts';
 import { Recording } from './conversation.ts';

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { serveWorlds, type WorldServer } from '../../bench/pages/server.mjs';
 import { World } from '../../bench/pages/world.mjs';
-import { agentSchema, literatureSchema, nodeSchema } from '../../src/views/apiDetail.ts';
+import { agentSchema, literatureSchema, nodeSchema, sectionsSchema } from '../../src/views/apiDetail.ts';
 import {
   changedSchema,
   commandReplySchema,
@@ -12,7 +12,6 @@ import {
   studySchema,
   workersSchema,
 } from '../../src/views/apiHome.ts';
-import { sectionsSchema } from '../../src/views/apiPage.ts';
 import { nodesSchema, overviewSchema, pointsSchema, searchesSchema } from '../../src/views/apiSearch.ts';
 
 const compose = new World({ nodes: 200 });
