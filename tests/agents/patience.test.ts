@@ -1,7 +1,6 @@
 /** An agent whose answers are refused again and again asks for something else, and ends at last. */
 import { describe, expect, it } from 'vitest';
-import { namedBy } from '../../src/agents/scaffolds/decision.ts';
-import { changedAfterRefusals, refusals } from '../../src/agents/scaffolds/patience.ts';
+import { changedAfterRefusals, namedBy, refusals } from '../../src/agents/scaffolds/decision.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';

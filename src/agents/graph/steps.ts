@@ -8,8 +8,7 @@ import { isRefused, type Lesson, type View, type ViewNode } from '../../domain/n
 import type { Brief } from '../../domain/program.ts';
 import { rngFor } from '../../domain/rng.ts';
 import { type Asks, noReading, type ReadingState } from '../reading/tools.ts';
-import { type Decision, namedBy, type Scaffold } from '../scaffolds/decision.ts';
-import { changedAfterRefusals } from '../scaffolds/patience.ts';
+import { changedAfterRefusals, type Decision, namedBy, type Scaffold } from '../scaffolds/decision.ts';
 import { scaffoldFor } from '../scaffolds/scaffold.ts';
 import type { ToolOccasion } from '../tools/toolbox.ts';
 import { conclusion, type Thought } from './attempt.ts';
