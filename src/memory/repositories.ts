@@ -7,11 +7,10 @@ import { holdings } from './holdings.ts';
 import { ideas, plateaus } from './ideas.ts';
 import { nodes } from './nodes.ts';
 import { outbox } from './outbox.ts';
-import { records, testScores } from './records.ts';
+import { records, searchStatus, testScores } from './records.ts';
 import { rulings } from './rulings.ts';
 import { searches } from './searches.ts';
 import { searchStats } from './searchStats.ts';
-import { searchStatus } from './searchStatus.ts';
 import { views } from './views.ts';
 
 /** All parts of the ledger on one connection. `live`: this process alone writes, so sums may be read once. */
