@@ -18,8 +18,8 @@ import {
   type ToolchainPaths,
 } from '../platform/index.ts';
 import { describeSandbox, probeSandbox } from '../sandbox/index.ts';
+import { workerCommand } from './stacks/engine.ts';
 import { NativeWorker } from './stacks/nativeWorker.ts';
-import { workerCommand } from './stacks/workerCommand.ts';
 
 /** One item of the diagnosis. */
 export interface Check {

@@ -54,10 +54,9 @@ export {
   tokenData,
 } from './scale/tools.ts';
 export { type ScaleWorkerOptions, trainerJob, trunkOf } from './scale/trainerJob.ts';
-export { engineFor, evaluatorVersion, probeEngine } from './stacks/engine.ts';
+export { engineFor, evaluatorVersion, probeEngine, workerCommand } from './stacks/engine.ts';
 export { NativeWorker, type NativeWorkerOptions } from './stacks/nativeWorker.ts';
 export { WorkerStartError } from './stacks/trainer.ts';
-export { workerCommand } from './stacks/workerCommand.ts';
 export type { WorkerCommand } from './stacks/workerProcess.ts';
 export {
   type BuildProgress,

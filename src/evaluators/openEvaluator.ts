@@ -8,9 +8,8 @@ import { OwnTasks } from './ownTasks.ts';
 import { ProgramEvaluator } from './programs/programEvaluator.ts';
 import { ScaleEvaluator } from './scale/evaluator.ts';
 import type { ScaleWorkerOptions } from './scale/trainerJob.ts';
-import { engineFor, evaluatorVersion } from './stacks/engine.ts';
+import { engineFor, evaluatorVersion, workerCommand } from './stacks/engine.ts';
 import { NativeWorker } from './stacks/nativeWorker.ts';
-import { workerCommand } from './stacks/workerCommand.ts';
 import { designVersion, scaleVersion } from './version.ts';
 
 export interface EvaluatorOptions {

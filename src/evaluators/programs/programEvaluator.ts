@@ -31,7 +31,7 @@ import {
 import { probeSandbox, Sandbox, type SandboxCapability, type SandboxOptions } from '../../sandbox/index.ts';
 import type { DesignPackage } from '../../tasks/index.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello, Verdict } from '../evaluator.ts';
-import { trainerVariables } from '../stacks/workerCommand.ts';
+import { trainerVariables } from '../stacks/engine.ts';
 import { designVersion } from '../version.ts';
 import { budgetOf, packageFor, prepareTask } from './commands.ts';
 import type { Prepared } from './preparation.ts';

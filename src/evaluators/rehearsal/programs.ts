@@ -11,7 +11,7 @@ import { localSettings, runsScripts } from '../ownTasks.ts';
 import { budgetOf, packageFor, prepareTask } from '../programs/commands.ts';
 import { manifestSchema, type Prepared } from '../programs/preparation.ts';
 import { runTrial } from '../programs/trial.ts';
-import { trainerVariables } from '../stacks/workerCommand.ts';
+import { trainerVariables } from '../stacks/engine.ts';
 import { Divisions, NoRows } from './divisions.ts';
 import { failedRehearsal, type RehearsalRunner, sandboxOnce } from './runner.ts';
 import { runScript } from './script.ts';

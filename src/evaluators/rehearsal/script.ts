@@ -16,7 +16,7 @@ import type { Rehearsed } from '../../domain/rehearsal.ts';
 import { type Device, gpuOf, printable } from '../../platform/index.ts';
 import { box, outputFolder, type ReadOnlyMount, type Sandbox } from '../../sandbox/index.ts';
 import { stageVerdict } from '../programs/verdicts.ts';
-import { trainerVariables } from '../stacks/workerCommand.ts';
+import { trainerVariables } from '../stacks/engine.ts';
 import { failedRehearsal } from './runner.ts';
 
 /** Bounds of a script in addition to those of a candidate. */

@@ -14,7 +14,7 @@ import type { Recipe, Resources, ScaleCandidate, ScaleModel } from '../../domain
 import type { DeviceClass } from '../../domain/task.ts';
 import { childEnvironment, type Device, trainersDirectory } from '../../platform/index.ts';
 import { primitivesEnvironment } from '../primitives.ts';
-import { trainerVariables } from '../stacks/workerCommand.ts';
+import { trainerVariables } from '../stacks/engine.ts';
 import type { WorkerCommand } from '../stacks/workerProcess.ts';
 
 /** What a worker of runs at scale declares. */
