@@ -13,8 +13,8 @@ import type { StudyDisplay } from '../display/study.ts';
 import { outliveOutput } from '../fail.ts';
 import { requireHome } from '../options.ts';
 import { addressesOf, labOptions, programsOf, type SystemOptions } from '../setting.ts';
+import type { StudyPlan } from '../study.ts';
 import { airaVersion } from '../version.ts';
-import type { StudyPlan } from './plan.ts';
 
 /** Counts runs and estimates the remaining time from the runs of this session. */
 function progressTracker(total: number, display: StudyDisplay) {

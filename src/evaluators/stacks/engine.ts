@@ -1,18 +1,11 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, readFileSync } from 'node:fs';
-import { join, join, sep } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
 import * as z from 'zod';
-import { errorMessage, PrerequisiteError, PrerequisiteError } from '../../domain/errors.ts';
+import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { formatZodError } from '../../domain/inputFile.ts';
 import type { DeviceClass } from '../../domain/task.ts';
-import {childEnvironment, deviceClassOf, 
-  type Environment,type Environment, 
-  packageRoot,
-  printable,
-  runProgram,
-  setupRemedy,
-  trainersDirectory,trainersDirectory 
-} from '../../platform/index.ts';
+import { childEnvironment, deviceClassOf, type Environment, packageRoot, printable, runProgram, setupRemedy, trainersDirectory } from '../../platform/index.ts';
 import { primitivesEnvironment } from '../primitives.ts';
 import type { WorkerCommand } from './workerProcess.ts';
 
