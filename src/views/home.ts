@@ -1,5 +1,6 @@
 import { AiraError, PrerequisiteError } from '../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../domain/ids.ts';
+import { rungs } from '../domain/task.ts';
 import { type ArchiveReader, readArchive } from '../memory/index.ts';
 import { agentDetailOf, literatureOf } from './agentDetail.ts';
 import type {
@@ -9,24 +10,23 @@ import type {
   NodeDetail,
   Nodes,
   Overview,
-  Points,
+  Points,Points, 
   Ruling,
   ScaleDetail,
   Searches,
   SearchRow,
   Sections,
-  Workers,
+  Workers
 } from './api.ts';
 import { sectionGroups } from './apiDetail.ts';
 import { apiVersion } from './apiSearch.ts';
-import { SearchColumns } from './columns.ts';
+import { Dictionary, operators, SearchColumns, type SearchColumns, statuses } from './columns.ts';
 import { Recording } from './conversation.ts';
 import type { Heard } from './heard.ts';
 import { WrittenReports, workersOf, zeroShotScores } from './homeFiles.ts';
 import { nodeDetailOf, rawText } from './nodeDetail.ts';
 import { type IsVetoed, type NodesRequest, nodesPage } from './nodeTable.ts';
 import { overviewOf, pausedSubjects, type SearchContext } from './overview.ts';
-import { pointsOf } from './points.ts';
 import { scaleOf } from './scale.ts';
 import { searchRow } from './searchList.ts';
 import { sectionsOf } from './sections.ts';
@@ -306,3 +306,51 @@ export const problemOf = (thrown: unknown): string => {
   if (thrown instanceof AiraError) return line(thrown.message);
   throw thrown;
 };
+
+interface PointsOptions {
+  readonly startedAt: number;
+  /** Only what changed after this sequence; all nodes without it. */
+  readonly after: number | undefined;
+}
+
+/**
+ * All nodes of a search as columns, or those that changed after a sequence. Arrays of the whole search are those of `columns`,
+ * not copies: they are for serialising at once.
+ */
+function pointsOf(columns: SearchColumns, { startedAt, after }: PointsOptions): Points {
+  const index = after === undefined ? null : columns.changedSince(after);
+  const of = <T>(column: readonly T[]): T[] =>
+    index === null ? (column as T[]) : index.map((place) => column[place] as T);
+  const patterns = index === null ? columns.patterns : new Dictionary();
+  const place = (pattern: number): number =>
+    pattern < 0 ? -1 : patterns.place(columns.patterns.values[pattern] as string);
+  const since = (time: number | null): number | null => (time === null ? null : time - startedAt);
+  const pattern = index === null ? columns.pattern : of(columns.pattern).map(place);
+  return {
+    version: apiVersion,
+    sequence: columns.sequence,
+    total: columns.length,
+    index,
+    agents: columns.agents.values,
+    statuses: [...statuses],
+    operators: [...operators],
+    rungs: [...rungs],
+    patterns: patterns.values,
+    agent: of(columns.agent),
+    attempt: of(columns.attempt),
+    status: of(columns.status),
+    operator: of(columns.operator),
+    parent: of(columns.parent),
+    secondParent: of(columns.secondParent),
+    score: of(columns.scores.screen),
+    rung: of(columns.rung),
+    rungScore: of(columns.rungScore),
+    parameters: of(columns.parameters),
+    flops: of(columns.flops),
+    costUsd: of(columns.dollars),
+    startedAt,
+    proposedAt: of(columns.proposedAt).map((time) => time - startedAt),
+    evaluatedAt: of(columns.evaluatedAt).map(since),
+    pattern,
+  };
+}
