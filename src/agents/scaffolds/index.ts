@@ -35,11 +35,11 @@ export {
 } from './decision.ts';
 export {
   boundScaffold,
+  checkScaffold,
   type OwnScaffold,
   type ScaffoldContext,
   type ScaffoldTools,
   type ScaffoldView,
   scaffoldTools,
 } from './own.ts';
-export { checkScaffold } from './ownCheck.ts';
 export { scaffoldFor } from './scaffold.ts';

@@ -20,8 +20,7 @@ import {
 } from '../../domain/scaffold.ts';
 import { readTextFile, whyNot } from '../../platform/index.ts';
 import type { Scaffold } from './decision.ts';
-import { boundScaffold, exportsOf, type OwnScaffold } from './own.ts';
-import { checkScaffold } from './ownCheck.ts';
+import { boundScaffold, checkScaffold, exportsOf, type OwnScaffold } from './own.ts';
 
 /**
  * Scaffolds of the user: where their files are, and what is in them.
