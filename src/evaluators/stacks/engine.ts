@@ -5,7 +5,16 @@ import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { formatZodError } from '../../domain/inputFile.ts';
 import type { DeviceClass } from '../../domain/task.ts';
-import { childEnvironment, deviceClassOf, type Environment, packageRoot, printable, runProgram, setupRemedy, trainersDirectory } from '../../platform/index.ts';
+import {
+  childEnvironment,
+  deviceClassOf,
+  type Environment,
+  packageRoot,
+  printable,
+  runProgram,
+  setupRemedy,
+  trainersDirectory,
+} from '../../platform/index.ts';
 import { primitivesEnvironment } from '../primitives.ts';
 import type { WorkerCommand } from './workerProcess.ts';
 
