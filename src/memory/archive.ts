@@ -6,7 +6,6 @@ import type { EvaluationKey, SearchId } from '../domain/ids.ts';
 import type { ReplyOf, RequestOf, Verb } from '../domain/messages.ts';
 import { isOutside } from '../domain/model.ts';
 import { experimentOf, stageOf } from '../domain/search.ts';
-import type { Clock } from '../platform/index.ts';
 import { type Clock, type Failpoint, failpoint } from '../platform/index.ts';
 import { checkApart, diskFull, openForWriting, type WritableDatabase } from './database.ts';
 import { pieceOf } from './records.ts';

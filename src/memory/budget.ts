@@ -9,11 +9,10 @@ import {
 } from '../domain/agent.ts';
 import { endingReasons } from '../domain/ending.ts';
 import { TerminalError } from '../domain/errors.ts';
-import type { AgentName, SearchId } from '../domain/ids.ts';
 import { type AgentName, agentNameSchema, type SearchId } from '../domain/ids.ts';
 import type { ReplyOf } from '../domain/messages.ts';
 import { type RehearsalReservation, type RehearsalSettlement, rehearsalNameSchema } from '../domain/rehearsal.ts';
-import type { Budget, SearchSpec, SearchSpec, SearchSpec } from '../domain/search.ts';
+import type { Budget, SearchSpec } from '../domain/search.ts';
 import { type Rung, rungs } from '../domain/task.ts';
 import type { Rulings } from './rulings.ts';
 import type { SearchStats } from './searchStats.ts';

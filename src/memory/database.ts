@@ -1,10 +1,31 @@
-import { accessSync, accessSync, chmodSync, closeSync, constants, constants, existsSync, lstatSync, openSync, readdirSync, readFileSync, rmSync, type Stats, statSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type Database from 'better-sqlite3';
 import Database from 'better-sqlite3';
-import { PrerequisiteError, PrerequisiteError, errorMessage, PrerequisiteError, toError } from '../domain/errors.ts';
-import { childEnvironment, exec, freeBytes, leastFreeBytes, makeFolder, systemClock, whyNot } from '../platform/index.ts';
+import { errorMessage, PrerequisiteError, toError } from '../domain/errors.ts';
+import {
+  childEnvironment,
+  exec,
+  freeBytes,
+  leastFreeBytes,
+  makeFolder,
+  systemClock,
+  whyNot,
+} from '../platform/index.ts';
 import { migrate, refuseNewer, schemaVersion } from './migrations.ts';
 
 export const archivePath = (home: string) => join(home, 'archive.db');

@@ -13,7 +13,7 @@ import {
   mostInsights,
   type StatedInsight,
 } from '../domain/ideas.ts';
-import { type AgentName, agentNameSchema, nodeIdSchema, nodeIdSchema, type SearchId, type SearchId } from '../domain/ids.ts';
+import { type AgentName, agentNameSchema, nodeIdSchema, type SearchId } from '../domain/ids.ts';
 import { contentHash } from '../domain/json.ts';
 import type { ReplyOf, RequestOf } from '../domain/messages.ts';
 import { findNearDuplicate, type Known } from '../domain/nearDuplicates.ts';

@@ -3,8 +3,14 @@ import * as z from 'zod';
 import { shortCandidate } from '../domain/candidate.ts';
 import type { AgentEnd } from '../domain/ending.ts';
 import { floorsIn } from '../domain/evaluation.ts';
-import type { AgentName, NodeId, SearchId } from '../domain/ids.ts';
-import { agentNameSchema, evaluationKeySchema, type NodeId, nodeIdSchema, type SearchId } from '../domain/ids.ts';
+import {
+  type AgentName,
+  agentNameSchema,
+  evaluationKeySchema,
+  type NodeId,
+  nodeIdSchema,
+  type SearchId,
+} from '../domain/ids.ts';
 import type { ReplyOf, RequestOf, SearchStatus, TestPurpose } from '../domain/messages.ts';
 import { type NodeStatus, type Origin, originSchema, rationaleSchema, sumProposals } from '../domain/node.ts';
 import { scaleFiguresSchema } from '../domain/scale.ts';

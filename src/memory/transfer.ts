@@ -13,27 +13,30 @@
  */
 
 import { createHash } from 'node:crypto';
-import { 
+import {
   closeSync,
-  copyFileSync,existsSync, 
+  copyFileSync,
   existsSync,
-  fsyncSync,mkdirSync, 
+  fsyncSync,
+  mkdirSync,
   openSync,
   readdirSync,
-  readSync,renameSync, 
-  renameSync,rmSync, 
+  readSync,
+  renameSync,
+  rmSync,
   statSync,
-  writeFileSync,} from 'node:fs';
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { z } from 'zod';
-import { errorMessage, PrerequisiteError, PrerequisiteError } from '../domain/errors.ts';
+import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { jobSchema } from '../domain/evaluation.ts';
 import type { SearchId } from '../domain/ids.ts';
 import { eventSchema } from '../domain/messages.ts';
 import { makeFolder, readTextFile, whyNot } from '../platform/index.ts';
-import { archivePath, archivePath, openForReading, openForWriting, privateHome, privateHome } from './database.ts';
-import { migrate, schemaVersion, schemaVersion } from './migrations.ts';
+import { archivePath, openForReading, openForWriting, privateHome } from './database.ts';
+import { migrate, schemaVersion } from './migrations.ts';
 import { readArchive } from './reader.ts';
 
 type Connection = Database.Database;

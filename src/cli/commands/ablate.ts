@@ -21,8 +21,7 @@ import {
   workerNumber,
 } from '../options.ts';
 import { addressesOf } from '../setting.ts';
-import { makeRuns, shownPath, writeStudy } from '../study/run.ts';
-import { planStudy, type StudyPlan } from '../study.ts';
+import { makeRuns, planStudy, type StudyPlan, shownPath, writeStudy } from '../study.ts';
 import { namedFile, readYamlFile } from '../yamlFile.ts';
 import { ensureSetUp } from './setup.ts';
 
