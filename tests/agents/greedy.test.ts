@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { namedBy } from '../../src/agents/scaffolds/decision.ts';
-import { type GreedySpec, greedy } from '../../src/agents/scaffolds/greedy.ts';
+import { type GreedySpec, greedy } from '../../src/agents/scaffolds/scaffold.ts';
 import { type ViewNode, viewSchema } from '../../src/domain/node.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { viewNode, viewOf } from './support.ts';
