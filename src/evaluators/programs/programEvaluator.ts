@@ -35,7 +35,7 @@ import { trainerVariables } from '../stacks/engine.ts';
 import { designVersion } from '../version.ts';
 import { budgetOf, packageFor, prepareTask } from './commands.ts';
 import type { Prepared } from './preparation.ts';
-import type { Split } from './score.ts';
+import type { Split } from './trial.ts';
 import { runTrial, type TrialCosts, type TrialOptions, type TrialResult } from './trial.ts';
 
 export interface ProgramEvaluatorOptions {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { score } from '../../../src/evaluators/programs/score.ts';
+import { score } from '../../../src/evaluators/programs/trial.ts';
 import { probeSandbox, Sandbox } from '../../../src/sandbox/index.ts';
 
 /** A scorer that prints a given text. */
