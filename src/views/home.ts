@@ -21,10 +21,9 @@ import type {
 import { sectionGroups } from './apiDetail.ts';
 import { apiVersion } from './apiSearch.ts';
 import { Dictionary, operators, SearchColumns, type SearchColumns, type IsVetoed, type NodesRequest, nodesPage, statuses } from './columns.ts';
-import { Recording } from './conversation.ts';
 import type { Heard } from './heard.ts';
 import { WrittenReports, workersOf, zeroShotScores } from './homeFiles.ts';
-import { nodeDetailOf, rawText } from './nodeDetail.ts';
+import { nodeDetailOf, Recording, rawText } from './nodeDetail.ts';
 import { overviewOf, pausedSubjects, type SearchContext } from './overview.ts';
 import { scaleOf } from './scale.ts';
 import { searchRow } from './searchList.ts';
