@@ -14,7 +14,20 @@ import { errorMessage, PrerequisiteError, RetryableError, TerminalError } from '
 import { failureSchema, type Job, type Measurement, type Outcome } from '../../domain/evaluation.ts';
 import type { Files } from '../../domain/program.ts';
 import { fitnessOf } from '../../domain/task.ts';
-import { type Clock, createLogger, type Device, deviceClassOf, type Environment, gpuOf, type Logger, printable, secretFile, systemClock, systemTimers, type Timers } from '../../platform/index.ts';
+import {
+  type Clock,
+  createLogger,
+  type Device,
+  deviceClassOf,
+  type Environment,
+  gpuOf,
+  type Logger,
+  printable,
+  secretFile,
+  systemClock,
+  systemTimers,
+  type Timers,
+} from '../../platform/index.ts';
 import { probeSandbox, Sandbox, type SandboxCapability, type SandboxOptions } from '../../sandbox/index.ts';
 import type { DesignPackage } from '../../tasks/index.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello, Verdict } from '../evaluator.ts';
@@ -22,7 +35,7 @@ import { trainerVariables } from '../stacks/engine.ts';
 import { designVersion } from '../version.ts';
 import { budgetOf, packageFor, prepareTask } from './commands.ts';
 import type { Prepared } from './preparation.ts';
-import { type Split, runTrial, type TrialCosts, type TrialOptions, type TrialResult } from './trial.ts';
+import { runTrial, type Split, type TrialCosts, type TrialOptions, type TrialResult } from './trial.ts';
 
 export interface ProgramEvaluatorOptions {
   readonly device: Pick<Device, 'name' | 'memoryLimitBytes'>;

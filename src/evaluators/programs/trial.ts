@@ -18,8 +18,19 @@ import type { Files } from '../../domain/program.ts';
 import { printable } from '../../platform/index.ts';
 import type { Sandbox, SandboxResult } from '../../sandbox/index.ts';
 import { type DesignPackage, runTrustedModule, type TrustedOptions } from '../../tasks/index.ts';
-import { type Verdict, programReasonSchema } from '../evaluator.ts';
-import { familyOf, hostedStage, hostPredictArgs, hostTrainArgs, predictStage, type Stage, scriptPredictStage, scriptTrainStage, type TrialBudget, trainStage } from './commands.ts';
+import { programReasonSchema, type Verdict } from '../evaluator.ts';
+import {
+  familyOf,
+  hostedStage,
+  hostPredictArgs,
+  hostTrainArgs,
+  predictStage,
+  type Stage,
+  scriptPredictStage,
+  scriptTrainStage,
+  type TrialBudget,
+  trainStage,
+} from './commands.ts';
 import { type HostedResult, runHosted } from './hosted.ts';
 import type { Prepared } from './preparation.ts';
 import { hostedVerdict, type StageLimits, scriptVerdict, stageVerdict, withoutDetails } from './verdicts.ts';
