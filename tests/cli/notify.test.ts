@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { sender, targetOf } from '../../src/cli/notify/deliver.ts';
-import { Notices } from '../../src/cli/notify/notices.ts';
+import { Notices } from '../../src/cli/notify.ts';
 import type { SearchStatus } from '../../src/domain/messages.ts';
 import { systemTimers } from '../../src/platform/index.ts';
 import { ManualTime } from '../literature/support.ts';
