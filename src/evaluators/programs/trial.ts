@@ -31,9 +31,16 @@ import {
   type TrialBudget,
   trainStage,
 } from './commands.ts';
-import { type HostedResult, runHosted } from './hosted.ts';
+import {
+  type HostedResult,
+  hostedVerdict,
+  runHosted,
+  type StageLimits,
+  scriptVerdict,
+  stageVerdict,
+  withoutDetails,
+} from './hosted.ts';
 import type { Prepared } from './preparation.ts';
-import { hostedVerdict, type StageLimits, scriptVerdict, stageVerdict, withoutDetails } from './verdicts.ts';
 
 export interface TrialOptions {
   readonly python: string;

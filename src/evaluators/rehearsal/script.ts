@@ -15,7 +15,7 @@ import type { Files } from '../../domain/program.ts';
 import type { Rehearsed } from '../../domain/rehearsal.ts';
 import { type Device, gpuOf, printable } from '../../platform/index.ts';
 import { box, outputFolder, type ReadOnlyMount, type Sandbox } from '../../sandbox/index.ts';
-import { stageVerdict } from '../programs/verdicts.ts';
+import { stageVerdict } from '../programs/hosted.ts';
 import { trainerVariables } from '../stacks/engine.ts';
 import { failedRehearsal } from './runner.ts';
 

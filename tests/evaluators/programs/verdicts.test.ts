@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { failureReasons, laboratoryFailures } from '../../../src/domain/evaluation.ts';
+import { scriptVerdict, stageVerdict, withoutDetails } from '../../../src/evaluators/programs/hosted.ts';
 import { forPrediction, forTraining } from '../../../src/evaluators/programs/trial.ts';
-import { scriptVerdict, stageVerdict, withoutDetails } from '../../../src/evaluators/programs/verdicts.ts';
 import type { SandboxResult } from '../../../src/sandbox/index.ts';
 
 const limits = { seconds: 10, cpuSeconds: 5, memoryBytes: 2 ** 30 };
