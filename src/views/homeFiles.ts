@@ -10,7 +10,7 @@ import { inferenceSentence } from '../studies/index.ts';
 import type { Studies, StudyDetail, StudyFigures, Workers } from './api.ts';
 import { studyFigures, studySchema } from './apiHome.ts';
 import { apiVersion } from './apiSearch.ts';
-import { freshMs, type Heard } from './heard.ts';
+import { freshMs, type Heard } from './homeLists.ts';
 import { readClaims } from './report/claims.ts';
 import { finite, line } from './texts.ts';
 

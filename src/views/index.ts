@@ -12,9 +12,9 @@
 export type { CommandBody, CommandReply, Labs, Problem } from './api.ts';
 export { commandSchema } from './apiHome.ts';
 export { apiVersion, nodesQuerySchema } from './apiSearch.ts';
-export type { Heard } from './heard.ts';
 export { HomeViews, problemOf } from './home.ts';
 export { studiesOf, studyOf, studyOfText, zeroShotPath, zeroShotScores } from './homeFiles.ts';
+export type { Heard } from './homeLists.ts';
 export type { Page } from './page.ts';
 export { candidateText } from './report/candidate.ts';
 export { claimRecord, readClaims } from './report/claims.ts';

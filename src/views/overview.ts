@@ -12,7 +12,7 @@ import type { Overview, OverviewAgent, Ruling, SearchRow } from './api.ts';
 import { apiVersion } from './apiSearch.ts';
 import type { SearchColumns } from './columns.ts';
 import { operators, type SearchColumns } from './columns.ts';
-import { freshMs, type Heard } from './heard.ts';
+import { freshMs, type Heard } from './homeLists.ts';
 import { busyShare, collectReport } from './report/collect.ts';
 import type { ReportData, ReportNode } from './report/data.ts';
 import { findingsOf, floorsOn, meanOn, nodeName, scoresOn } from './report/findings.ts';

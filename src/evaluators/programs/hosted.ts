@@ -12,7 +12,7 @@ import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } fro
 import { join } from 'node:path';
 import * as z from 'zod';
 import { AiraError } from '../../domain/errors.ts';
-import { cut, deferred, printable, printable } from '../../platform/index.ts';
+import { cut, deferred, printable } from '../../platform/index.ts';
 import type { SandboxResult } from '../../sandbox/index.ts';
 import { type DesignPackage, runTrustedModule } from '../../tasks/index.ts';
 import { programReasonSchema, type Verdict } from '../evaluator.ts';
