@@ -23,10 +23,10 @@ import { apiVersion } from './apiSearch.ts';
 import { Dictionary, operators, SearchColumns, type SearchColumns, type IsVetoed, type NodesRequest, nodesPage, statuses } from './columns.ts';
 import { WrittenReports, workersOf, zeroShotScores } from './homeFiles.ts';
 import type { Heard } from './homeLists.ts';
+import { searchRow } from './homeLists.ts';
 import { nodeDetailOf, Recording, rawText } from './nodeDetail.ts';
 import { overviewOf, pausedSubjects, type SearchContext } from './overview.ts';
 import { scaleOf } from './scale.ts';
-import { searchRow } from './searchList.ts';
 import { sectionsOf } from './sections.ts';
 import { line } from './texts.ts';
 

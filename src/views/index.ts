@@ -15,6 +15,7 @@ export { apiVersion, nodesQuerySchema } from './apiSearch.ts';
 export { HomeViews, problemOf } from './home.ts';
 export { studiesOf, studyOf, studyOfText, zeroShotPath, zeroShotScores } from './homeFiles.ts';
 export type { Heard } from './homeLists.ts';
+export { timeLeftMs } from './homeLists.ts';
 export type { Page } from './page.ts';
 export { candidateText } from './report/candidate.ts';
 export { claimRecord, readClaims } from './report/claims.ts';
@@ -47,7 +48,6 @@ export {
 export { reportPage } from './report/page.ts';
 export { floorClause, unfinished, verdict } from './report/sentences.ts';
 export { scaleFiguresOf } from './scale.ts';
-export { timeLeftMs } from './searchList.ts';
 export { line as printed, shown } from './texts.ts';
 export { attributionSentence, changeVerdict, differenceFigures } from './trace/attribution.ts';
 export { type Confrontation, confront, confrontationNote, confrontationRows } from './trace/compare.ts';

@@ -12,12 +12,11 @@ import type { Overview, OverviewAgent, Ruling, SearchRow } from './api.ts';
 import { apiVersion } from './apiSearch.ts';
 import type { SearchColumns } from './columns.ts';
 import { operators, type SearchColumns } from './columns.ts';
-import { freshMs, type Heard } from './homeLists.ts';
+import { freshMs, type Heard, meanInterval, type RungScores, scoresOf, scoresOf, timeLeftMs } from './homeLists.ts';
 import { busyShare, collectReport } from './report/collect.ts';
 import type { ReportData, ReportNode } from './report/data.ts';
 import { findingsOf, floorsOn, meanOn, nodeName, scoresOn } from './report/findings.ts';
 import { maxRows } from './report/sections/leaderboard.ts';
-import { meanInterval, type RungScores, scoresOf, scoresOf, timeLeftMs } from './searchList.ts';
 import { finite, line, longText, metricOf, shortLine } from './texts.ts';
 
 /**
