@@ -14,7 +14,7 @@ import { accountsOf, labUsers } from '../bus/index.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { yamlText } from '../platform/index.ts';
 import { exitCodes } from './fail.ts';
-import type { NatsOptions } from './nats.ts';
+import type { NatsOptions } from './setting.ts';
 
 export const clusters = ['slurm', 'kubernetes', 'docker', 'sky', 'nats-chart'] as const;
 export type Cluster = (typeof clusters)[number];

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import type { LabOptions } from '../actors/index.ts';
-import { PrerequisiteError } from '../domain/errors.ts';
+import { type Access, accessOfSeedFile, withoutCredentials } from '../bus/index.ts';
+import { errorMessage, PrerequisiteError, PrerequisiteError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { probeEngine } from '../evaluators/index.ts';
@@ -15,7 +17,7 @@ import {
   systemTimers,
 } from '../platform/index.ts';
 import { dataFolder, registeredTasks } from '../tasks/index.ts';
-import { type NatsOptions, natsAccess } from './nats.ts';
+import { option } from './options.ts';
 import { airaVersion } from './version.ts';
 
 /**
@@ -123,3 +125,106 @@ export function recordedAgents(home: string, search: SearchId): SearchSpec['agen
     reader.close();
   }
 }
+
+/** Address of a NATS server, and files with the credentials for it. */
+export interface NatsOptions {
+  nats?: string;
+  natsCreds?: string;
+  natsNkey?: string;
+  natsCa?: string;
+  natsCert?: string;
+  natsKey?: string;
+}
+
+/** Secrets come from files or the environment: every user of the machine can read arguments. */
+export const natsOptions = () => {
+  const url = option('--nats <url>', 'connect to this NATS server instead of embedding one (also NATS_URL)');
+  return [
+    // NATS_URL is the variable of NATS's own tools; ours wins. It may contain a password, which help must not print.
+    process.env.NATS_URL ? url.default(process.env.NATS_URL, 'NATS_URL') : url,
+    option('--nats-creds <file>', 'user credentials, as written by nsc'),
+    option('--nats-nkey <file>', 'file with the seed of an nkey known to the server'),
+    option('--nats-ca <file>', 'CA certificate of the server (TLS)'),
+    option('--nats-cert <file>', 'client certificate (TLS)'),
+    option('--nats-key <file>', 'private key of the client certificate'),
+  ];
+};
+
+const invalid = (message: string, remedy: string, cause?: unknown) =>
+  new PrerequisiteError('nats-credentials', message, remedy, { cause });
+
+function read(path: string | undefined, flag: string): Buffer | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path);
+  } catch (thrown) {
+    throw invalid(`the file of ${flag} cannot be read: ${errorMessage(thrown)}`, 'correct the path or its permissions');
+  }
+}
+
+function parse(url: string): URL {
+  try {
+    return new URL(url.includes('://') ? url : `nats://${url}`);
+  } catch (thrown) {
+    const remedy =
+      'give nats://host:port or tls://host:port; write special characters of a password as %40 and the like';
+    throw invalid(`"${withoutCredentials(url)}" is not the address of a NATS server`, remedy, thrown);
+  }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (thrown) {
+    throw invalid('the user or password in the NATS address is not URL-encoded', 'write % as %25', thrown);
+  }
+}
+
+/**
+ * The address without credentials, and the credentials: from a file, `AIRA_NATS_USER` with `AIRA_NATS_PASSWORD`,
+ * `AIRA_NATS_TOKEN`, or the address (user and password, or a token if there is only one word).
+ *
+ * @throws PrerequisiteError `nats-credentials` for a file that cannot be read, or two kinds of credentials.
+ */
+export function natsAccess(
+  options: NatsOptions,
+  environment: Readonly<Record<string, string | undefined>>,
+): { url: string | null; access: Access | null } {
+  const { nats, natsCreds, natsNkey, natsCa, natsCert, natsKey } = options;
+  if (nats === undefined) {
+    const credential = Object.entries({ natsCreds, natsNkey, natsCa, natsCert, natsKey }).find(([, path]) => path);
+    if (!credential) return { url: null, access: null };
+    const flag = credential[0].replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw invalid(`--${flag} needs an external NATS server`, 'give --nats as well');
+  }
+  const parsed = parse(nats);
+  const [name, password] = [decoded(parsed.username), decoded(parsed.password)];
+  const { AIRA_NATS_USER, AIRA_NATS_PASSWORD, AIRA_NATS_TOKEN } = environment;
+  const nkey = read(natsNkey, '--nats-nkey');
+  const kinds: Access[] = [];
+  const creds = read(natsCreds, '--nats-creds');
+  if (creds) kinds.push({ creds });
+  if (nkey) kinds.push(accessOfSeedFile(nkey.toString('utf8')));
+  if (name !== '' && password !== '') kinds.push({ user: name, password });
+  else if (name !== '') kinds.push({ token: name });
+  else if (AIRA_NATS_USER) kinds.push({ user: AIRA_NATS_USER, password: AIRA_NATS_PASSWORD ?? '' });
+  else if (AIRA_NATS_TOKEN) kinds.push({ token: AIRA_NATS_TOKEN });
+  if (kinds.length > 1) throw invalid('two kinds of credentials for the NATS server', 'give one of them');
+  if ((natsCert === undefined) !== (natsKey === undefined)) {
+    throw invalid('--nats-cert and --nats-key must be given together', 'give both or neither');
+  }
+  const files = {
+    ca: read(natsCa, '--nats-ca'),
+    cert: read(natsCert, '--nats-cert'),
+    key: read(natsKey, '--nats-key'),
+  };
+  const texts = Object.entries(files).flatMap(([kind, bytes]) => (bytes ? [[kind, bytes.toString('utf8')]] : []));
+  const tls = texts.length > 0 || parsed.protocol === 'tls:' ? { tls: Object.fromEntries(texts) } : {};
+  const access = { ...kinds[0], ...tls };
+  const url = nats.replace(/\/\/[^/@]*@/, '//');
+  return { url, access: Object.keys(access).length > 0 ? access : null };
+}
+
+/** Warning for a server without per-role permissions. */
+export const unseparated = (url: string): string =>
+  `the NATS server at ${url} does not separate the roles of a lab: any client can impersonate any component`;

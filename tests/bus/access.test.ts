@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { nkeys } from 'nats';
 import { afterEach, describe, expect, it } from 'vitest';
 import { connectBus } from '../../src/bus/index.ts';
-import { type NatsOptions, natsAccess } from '../../src/cli/nats.ts';
+import { type NatsOptions, natsAccess } from '../../src/cli/setting.ts';
 import { PrerequisiteError } from '../../src/domain/errors.ts';
 import { systemClock } from '../../src/platform/timers.ts';
 import { binary, laboratory, quiet, until } from './support.ts';

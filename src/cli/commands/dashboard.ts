@@ -11,9 +11,8 @@ import { readArchive } from '../../memory/index.ts';
 import { deferred, packageRoot, systemClock, systemTimers } from '../../platform/index.ts';
 import type { CommandBody } from '../../views/index.ts';
 import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
-import { type NatsOptions, natsOptions } from '../nats.ts';
 import { numberWithin, option, pathArgument, withOptions } from '../options.ts';
-import { partOptions, type SystemOptions } from '../setting.ts';
+import { type NatsOptions, natsOptions, partOptions, type SystemOptions } from '../setting.ts';
 
 /** Not registered for anything, and easy to remember; `--port` chooses another. */
 const usualPort = 8240;

@@ -10,9 +10,8 @@ import type { Check } from '../../evaluators/index.ts';
 import { type Check, examineMachine, scaleVersion } from '../../evaluators/index.ts';
 import { type Clock, coloursFor, freeBytes, jsonLine, type Logger, leastFreeBytes, makeFolder, printable } from '../../platform/index.ts';
 import { exitCodes } from '../fail.ts';
-import { type NatsOptions, natsOptions } from '../nats.ts';
 import { homeOption, jsonOption, option, pathArgument, withOptions } from '../options.ts';
-import { partOptions } from '../setting.ts';
+import { type NatsOptions, natsOptions, partOptions } from '../setting.ts';
 
 interface Options extends NatsOptions {
   home: string;

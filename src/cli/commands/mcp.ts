@@ -7,7 +7,6 @@ import type { AgentName, SearchId } from '../../domain/ids.ts';
 import { privateHome } from '../../memory/index.ts';
 import { keptSecret, newToken } from '../../platform/index.ts';
 import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
-import { type NatsOptions, natsOptions, unseparated } from '../nats.ts';
 import {
   agentArgument,
   homeOption,
@@ -17,7 +16,7 @@ import {
   searchArgument,
   withOptions,
 } from '../options.ts';
-import { partOptions } from '../setting.ts';
+import { type NatsOptions, natsOptions, partOptions, unseparated } from '../setting.ts';
 import { airaVersion } from '../version.ts';
 
 interface McpOptions extends NatsOptions {

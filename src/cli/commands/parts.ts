@@ -9,7 +9,6 @@ import { localModels } from '../../domain/model.ts';
 import { openRehearsals, primitiveFolders } from '../../evaluators/index.ts';
 import { privateHome } from '../../memory/index.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';
-import { natsOptions, unseparated } from '../nats.ts';
 import {
   agentArgument,
   baseUrlOption,
@@ -27,7 +26,7 @@ import {
   unsafeOption,
   withOptions,
 } from '../options.ts';
-import { labOptions, labOptions, type SystemOptions } from '../setting.ts';
+import { labOptions, natsOptions, unseparated, labOptions, type SystemOptions } from '../setting.ts';
 import { archiveInitCommand } from './credentials.ts';
 import { ensureSetUp } from './setup.ts';
 

@@ -29,7 +29,6 @@ import {
 } from '../../scale/index.ts';
 import { dataFolder, importTokens } from '../../tasks/index.ts';
 import { exitCodes, exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
-import { natsOptions } from '../nats.ts';
 import {
   homeOption,
   jsonOption,
@@ -42,7 +41,7 @@ import {
   workerNumber,
 } from '../options.ts';
 import { type ScaleDisplay, scaleDisplay } from '../scale/display.ts';
-import { labOptions, type SystemOptions } from '../setting.ts';
+import { labOptions, natsOptions, type SystemOptions } from '../setting.ts';
 import { type ReadFile, readYamlFile } from '../yamlFile.ts';
 import { digestOfItems, evaluateZeroShot, taskItems } from '../zeroShot.ts';
 import { showScaleResults } from './report.ts';

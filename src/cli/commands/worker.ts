@@ -8,7 +8,6 @@ import { chooseDevices, inspectMachine } from '../../platform/index.ts';
 import { probeSandbox } from '../../sandbox/index.ts';
 import { type Cluster, clusterFile, clusters } from '../clusterFiles.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';
-import { natsOptions } from '../nats.ts';
 import {
   homeOption,
   numberWithin,
@@ -21,6 +20,7 @@ import {
   withOptions,
   workerNumber,
 } from '../options.ts';
+import { natsOptions } from '../setting.ts';
 import { connectPart, type PartOptions, say } from './parts.ts';
 import { scaleCrew } from './scale.ts';
 
