@@ -21,9 +21,8 @@ import type {
 import { sectionGroups } from './apiDetail.ts';
 import { apiVersion } from './apiSearch.ts';
 import { Dictionary, operators, SearchColumns, type SearchColumns, type IsVetoed, type NodesRequest, nodesPage, statuses } from './columns.ts';
-import { WrittenReports, workersOf, zeroShotScores } from './homeFiles.ts';
 import type { Heard } from './homeLists.ts';
-import { searchRow } from './homeLists.ts';
+import { searchRow, WrittenReports, workersOf, zeroShotScores } from './homeLists.ts';
 import { nodeDetailOf, Recording, rawText } from './nodeDetail.ts';
 import { overviewOf, pausedSubjects, type SearchContext } from './overview.ts';
 import { scaleOf } from './scale.ts';
