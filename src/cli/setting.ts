@@ -17,8 +17,8 @@ import {
   systemTimers,
 } from '../platform/index.ts';
 import { dataFolder, registeredTasks } from '../tasks/index.ts';
+import { airaVersion } from './commands/setup.ts';
 import { option } from './options.ts';
-import { airaVersion } from './version.ts';
 
 /**
  * `AIRA_ACK_WAIT_SECONDS`: after this long without a heartbeat a worker counts as lost. All processes on a NATS server

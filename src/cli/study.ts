@@ -26,11 +26,11 @@ import {
   trainedFacts
 } from '../studies/index.ts';
 import { contentOf, loadTask, profileOf, registerTask } from '../tasks/index.ts';
+import { airaVersion } from './commands/setup.ts';
 import type { StudyDisplay } from './display/study.ts';
 import { outliveOutput } from './fail.ts';
 import { requireHome } from './options.ts';
 import { addressesOf, labOptions, programsOf, type SystemOptions } from './setting.ts';
-import { airaVersion } from './version.ts';
 
 /** A study with every choice resolved: table lookups, trained runs, devices. */
 export interface StudyPlan {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as z from 'zod';
-import { versionLine } from '../../src/cli/version.ts';
+import { versionLine } from '../../src/cli/commands/setup.ts';
 import { namedFile, readSearchFile } from '../../src/cli/yamlFile.ts';
 import { repository } from './machine.ts';
 

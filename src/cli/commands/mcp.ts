@@ -17,7 +17,7 @@ import {
   withOptions,
 } from '../options.ts';
 import { type NatsOptions, natsOptions, partOptions, unseparated } from '../setting.ts';
-import { airaVersion } from '../version.ts';
+import { airaVersion } from './setup.ts';
 
 interface McpOptions extends NatsOptions {
   home: string;

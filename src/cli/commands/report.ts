@@ -21,7 +21,7 @@ import {
 import { claimRecord, collectReport, readClaims, zeroShotScores } from '../../views/index.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, searchArgument, withOptions } from '../options.ts';
-import { airaVersion } from '../version.ts';
+import { airaVersion } from './setup.ts';
 
 async function report(search: SearchId, { home, json }: { home: string; json?: boolean }): Promise<number> {
   const reader = readArchive(home);
