@@ -20,7 +20,6 @@
  *   `gpu-workers/aira_rehearsal` divides again, so that no hidden row has a part in it. It gives no score.
  */
 
-export { localSettings, runsScripts } from './contentGuard.ts';
 export { type Check, examineMachine } from './doctor.ts';
 export {
   batchKey,
@@ -28,7 +27,7 @@ export {
   type Evaluator,
   type EvaluatorHello,
 } from './evaluator.ts';
-export { type EvaluatorOptions, openEvaluator, versionFor } from './openEvaluator.ts';
+export { type EvaluatorOptions, localSettings, openEvaluator, runsScripts, versionFor } from './openEvaluator.ts';
 export { askPrimitives, manifestOf, manifestWith, primitiveFolders } from './primitives.ts';
 export { prepareTask } from './programs/commands.ts';
 export { openRehearsals } from './rehearsal/rehearsals.ts';
