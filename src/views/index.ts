@@ -31,23 +31,24 @@ export {
   nodeName,
   proposalsOf,
 } from './report/findings.ts';
+export { reportPage } from './report/page.ts';
+export { floorClause, unfinished, verdict } from './report/sentences.ts';
+export { scaleFiguresOf } from './scale.ts';
 export {
   agentEndSentences,
   agentEndText,
   count,
   deviceTimeName,
   duration,
+  line as printed,
   metric,
   percent,
   proposalText,
   score,
   shortened,
+  shown,
   signed,
-} from './report/format.ts';
-export { reportPage } from './report/page.ts';
-export { floorClause, unfinished, verdict } from './report/sentences.ts';
-export { scaleFiguresOf } from './scale.ts';
-export { line as printed, shown } from './texts.ts';
+} from './texts.ts';
 export { attributionSentence, changeVerdict, differenceFigures } from './trace/attribution.ts';
 export { type Confrontation, confront, confrontationNote, confrontationRows } from './trace/compare.ts';
 export { type Exchange, exchangesOf, timelineOf } from './trace/exchanges.ts';

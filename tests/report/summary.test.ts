@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { noColours } from '../../src/platform/colours.ts';
 import { summary } from '../../src/report/index.ts';
 import type { ReportData } from '../../src/views/index.ts';
-import { count, duration, score, shortened, signed } from '../../src/views/report/format.ts';
+import { count, duration, score, shortened, signed } from '../../src/views/texts.ts';
 import { barren, fixture } from './fixture.ts';
 
 const lost = (data: ReportData): ReportData => ({

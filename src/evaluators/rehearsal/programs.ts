@@ -6,8 +6,7 @@ import { checkShare, type Rehearsal, type Rehearsed, type Stage } from '../../do
 import { fitnessOf } from '../../domain/task.ts';
 import { gpuOf } from '../../platform/index.ts';
 import type { Sandbox } from '../../sandbox/index.ts';
-import type { EvaluatorOptions } from '../openEvaluator.ts';
-import { localSettings, runsScripts } from '../openEvaluator.ts';
+import { type EvaluatorOptions, localSettings, runsScripts } from '../openEvaluator.ts';
 import { budgetOf, packageFor, prepareTask } from '../programs/commands.ts';
 import { manifestSchema, type Prepared } from '../programs/preparation.ts';
 import { runTrial } from '../programs/trial.ts';

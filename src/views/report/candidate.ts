@@ -8,8 +8,8 @@ import {
 } from '../../domain/architecture.ts';
 import { type Space, shortCandidate } from '../../domain/candidate.ts';
 import type { Text } from '../page.ts';
+import { shortened } from '../texts.ts';
 import type { ReportNode } from './data.ts';
-import { shortened } from './format.ts';
 
 /** An architecture of built-in primitives and these, or null for any other text. */
 function parseOrNull(candidate: string, own: readonly OwnPrimitive[]): Architecture | null {

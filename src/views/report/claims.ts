@@ -1,4 +1,5 @@
 import { type ClaimRecord, type ComparisonClaim, claimRecordSchema, type WrittenClaims } from '../../domain/claim.ts';
+import { change, type MetricDirection, metric, score } from '../texts.ts';
 import type { ReportData, ReportNode } from './data.ts';
 import {
   type Basis,
@@ -9,7 +10,6 @@ import {
   nodeName,
   scoresOn,
 } from './findings.ts';
-import { change, type MetricDirection, metric, score } from './format.ts';
 import { contestSentence, verdict } from './sentences.ts';
 
 /**

@@ -1,4 +1,5 @@
 import { type Comparison, type FloorLevel, marginOf, summarise } from '../../statistics/index.ts';
+import { change, count, type MetricDirection, metric, score } from '../texts.ts';
 import type { ReportData, ReportNode } from './data.ts';
 import {
   type Acceptance,
@@ -15,7 +16,6 @@ import {
   nodeName,
   scoresOn,
 } from './findings.ts';
-import { change, count, type MetricDirection, metric, score } from './format.ts';
 
 const basisPhrase: Readonly<Record<Basis, string>> = {
   screen: 'On the screen rung',

@@ -1,7 +1,7 @@
 import type { Comparison } from '../../statistics/index.ts';
 import type { Attribution, ChangeEffect } from '../../studies/index.ts';
 import type { Section, Text } from '../page.ts';
-import { signed } from '../report/format.ts';
+import { signed } from '../texts.ts';
 
 /** A difference with its interval. */
 export const differenceFigures = (comparison: Comparison): string => {

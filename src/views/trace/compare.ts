@@ -1,5 +1,5 @@
 import type { Section } from '../page.ts';
-import { count, duration, percent, score } from '../report/format.ts';
+import { count, duration, percent, score } from '../texts.ts';
 import type { AgentStory, Story } from './story.ts';
 
 /** The figures of one side: an agent, or all agents of a search. */

@@ -1,7 +1,7 @@
 import { type Json, type JsonBounds, JsonError, parseJson } from '../../domain/json.ts';
 import { printable } from '../../platform/index.ts';
 import type { Block } from '../page.ts';
-import { count, shortened } from '../report/format.ts';
+import { count, shortened } from '../texts.ts';
 import type { Exchange, Moment } from './exchanges.ts';
 
 /** Characters of one text on a page; the JSON has it whole. */

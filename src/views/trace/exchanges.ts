@@ -3,7 +3,7 @@ import { type AgentName, nodeId, type SearchId } from '../../domain/ids.ts';
 import type { Json } from '../../domain/json.ts';
 import { type Entry, readRecording } from '../../llm/index.ts';
 import type { ArchiveReader } from '../../memory/index.ts';
-import { agentEndText, metric } from '../report/format.ts';
+import { agentEndText, metric } from '../texts.ts';
 
 /** One try of a call, from the ledger. */
 export interface Try {

@@ -1,6 +1,6 @@
 import { operators } from '../../domain/node.ts';
 import type { Block, Text, Tree } from '../page.ts';
-import { count, score, signed } from '../report/format.ts';
+import { count, score, signed } from '../texts.ts';
 import type { AgentStory, Step } from './story.ts';
 
 /** Index of an operator, for its colour. */

@@ -1,8 +1,8 @@
 import { operators } from '../../../domain/node.ts';
 import type { Section, Text } from '../../page.ts';
+import { agentEndText, count, metric, percent, shortened } from '../../texts.ts';
 import type { FunnelRow, ReportAgent, ReportData, ReportNode } from '../data.ts';
 import { bestScreened, isProposal, meanOf, meanOn, proposalsOf, scoresOn } from '../findings.ts';
-import { agentEndText, count, metric, percent, shortened } from '../format.ts';
 
 /** What each agent did and achieved. */
 export function agentSection(data: ReportData): Section {

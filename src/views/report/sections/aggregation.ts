@@ -2,9 +2,9 @@ import type { Conditioning, Extrapolation, Pattern } from '../../../aggregation/
 import { composition, inOrder, type Primitive, primitiveText, runLengthText } from '../../../domain/architecture.ts';
 import { summarise } from '../../../statistics/index.ts';
 import type { Block, Section, Text } from '../../page.ts';
+import { billions, count, mebibytes, millions, score, signedPercent } from '../../texts.ts';
 import type { ReportAggregation, ReportData, ReportNode } from '../data.ts';
 import { basisName, meanOn, scoresOn } from '../findings.ts';
-import { billions, count, mebibytes, millions, score, signedPercent } from '../format.ts';
 
 const conditioningName = (conditioning: Conditioning): string =>
   conditioning === 'all' ? 'N-all' : `N${conditioning}`;

@@ -1,8 +1,8 @@
 import type { ClaimRecord } from '../../../domain/claim.ts';
 import type { Section } from '../../page.ts';
+import { change, count, type MetricDirection } from '../../texts.ts';
 import { intervalText } from '../claims.ts';
 import { basisName, verdictName } from '../findings.ts';
-import { change, count, type MetricDirection } from '../format.ts';
 
 /** `2001 to 2005` for seeds without a gap, else one by one. */
 function seedsText(seeds: readonly number[]): string {

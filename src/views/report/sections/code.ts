@@ -2,9 +2,9 @@ import { descending } from 'd3-array';
 import { parseProgram } from '../../../domain/program.ts';
 import { hunksOf } from '../../../platform/index.ts';
 import type { Block, Section } from '../../page.ts';
+import { metric, shortened } from '../../texts.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { type Findings, isProposal, meanOn, nodeName } from '../findings.ts';
-import { metric, shortened } from '../format.ts';
 
 /** Programs whose diff is shown. */
 const maxPrograms = 4;

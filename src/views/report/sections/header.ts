@@ -1,9 +1,9 @@
 import { primitiveText } from '../../../domain/architecture.ts';
 import type { Space } from '../../../domain/candidate.ts';
 import type { Block, Provenance, Section } from '../../page.ts';
+import { agentEndSentences, count, deviceTimeName, duration, percent, score } from '../../texts.ts';
 import type { ReportData } from '../data.ts';
 import { bases, basisName, type Findings, proposalsOf } from '../findings.ts';
-import { agentEndSentences, count, deviceTimeName, duration, percent, score } from '../format.ts';
 import { unfinished, verdict } from '../sentences.ts';
 
 function spaceText(space: Space): string {

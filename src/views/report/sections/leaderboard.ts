@@ -2,10 +2,10 @@ import { descending, extent, nice } from 'd3-array';
 import { metricValue } from '../../../domain/task.ts';
 import { type Noise, summarise } from '../../../statistics/index.ts';
 import type { Block, Section, Text } from '../../page.ts';
+import { type MetricDirection, metric, score } from '../../texts.ts';
 import { candidateCell, candidateHead } from '../candidate.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { type Basis, basisName, type Findings, isProposal, meanOn, nodeName, scoresOn } from '../findings.ts';
-import { type MetricDirection, metric, score } from '../format.ts';
 import { floorsText } from '../sentences.ts';
 
 /** Rows shown per rung; the archive has all. */

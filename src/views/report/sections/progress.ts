@@ -1,9 +1,9 @@
 import { ascending, greatest } from 'd3-array';
 import { metricValue } from '../../../domain/task.ts';
 import type { Section, Series } from '../../page.ts';
+import { metric } from '../../texts.ts';
 import type { ReportData } from '../data.ts';
 import { type Findings, isProposal, meanOn, nodeName } from '../findings.ts';
-import { metric } from '../format.ts';
 
 /** Further lines are drawn without colour and name, behind the best ones. */
 const maxNamed = 10;
