@@ -7,7 +7,7 @@ import type { Job, Outcome } from '../domain/evaluation.ts';
 import type { EvaluationKey } from '../domain/ids.ts';
 import { canonicalJson } from '../domain/json.ts';
 import type { DeviceClass } from '../domain/task.ts';
-import { type Clock, type Device, type Logger, type Timers, printable, taskRoots } from '../platform/index.ts';
+import { type Clock, type Device, type Logger, printable, type Timers, taskRoots } from '../platform/index.ts';
 import { changesSince, digestTaskDirectory, filesRead, listTasks, readingOf } from '../tasks/index.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello } from './evaluator.ts';
 import { ProgramEvaluator } from './programs/programEvaluator.ts';
