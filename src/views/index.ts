@@ -16,7 +16,6 @@ export { HomeViews, problemOf } from './home.ts';
 export type { Heard } from './homeLists.ts';
 export { studiesOf, studyOf, studyOfText, timeLeftMs, zeroShotPath, zeroShotScores } from './homeLists.ts';
 export type { Page } from './page.ts';
-export { candidateText } from './report/candidate.ts';
 export { claimRecord, readClaims } from './report/claims.ts';
 export { collectReport } from './report/collect.ts';
 export type { ReportAgent, ReportData, ReportEnding, ReportNode } from './report/data.ts';
@@ -37,6 +36,7 @@ export { scaleFiguresOf } from './scale.ts';
 export {
   agentEndSentences,
   agentEndText,
+  candidateText,
   count,
   deviceTimeName,
   duration,

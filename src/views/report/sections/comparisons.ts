@@ -2,8 +2,16 @@ import { descending, group } from 'd3-array';
 import { metricValue, type Rung } from '../../../domain/task.ts';
 import { agreementSentence, marginOf, twoSigma } from '../../../statistics/index.ts';
 import type { Block, Section, Text } from '../../page.ts';
-import { count, type MetricDirection, metric, score, shortened } from '../../texts.ts';
-import { candidateCell, candidateHead, candidateText } from '../candidate.ts';
+import {
+  candidateCell,
+  candidateHead,
+  candidateText,
+  count,
+  type MetricDirection,
+  metric,
+  score,
+  shortened,
+} from '../../texts.ts';
 import { contestCells } from '../claims.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { basisName, type ComparisonRows, type Findings, meanOn, nodeName, scoresOn, verdictName } from '../findings.ts';
