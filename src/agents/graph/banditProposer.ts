@@ -9,7 +9,7 @@ import {
   RequestRejectedError,
 } from '../../llm/index.ts';
 import { type Arm, rankedArms, whyArm } from '../models/bandit.ts';
-import type { Analysis } from '../operators/insights.ts';
+import type { Analysis } from '../operators/answers.ts';
 import { noAnalysis, type ProposalResult, type ProposeInput, type Proposer } from './proposer.ts';
 
 /** The proposer of one model. A language model asks through the given gateway. */

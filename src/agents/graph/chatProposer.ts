@@ -15,14 +15,14 @@ import {
   readAnswer,
   readLeniently,
 } from '../../llm/index.ts';
-import type { AnswerForm } from '../operators/answers.ts';
 import {
   type Analysis,
+  type AnswerForm,
   analysisForm,
   insightInstructions,
   insightsText,
   usableInsights,
-} from '../operators/insights.ts';
+} from '../operators/answers.ts';
 import { remainingBudgetText, repairPrompt, severalPrompt, shorterPrompt } from '../operators/prompts.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
 import { callTokens, lessonsEach, outputTokens } from '../operators/sizes.ts';

@@ -7,7 +7,7 @@ import type { Brief } from '../../domain/program.ts';
 import type { Stage } from '../../domain/rehearsal.ts';
 import type { Experiment } from '../../domain/search.ts';
 import type { AnyModel, Proposal, ProposalInput } from '../models/model.ts';
-import type { Analysis } from '../operators/insights.ts';
+import type { Analysis } from '../operators/answers.ts';
 import type { Asks, ReadingState } from '../reading/tools.ts';
 import type { Toolbox } from '../tools/toolbox.ts';
 

@@ -1,13 +1,13 @@
 /** Insights in prompts and answers of language models. */
 import { describe, expect, it } from 'vitest';
 import { chatProposer } from '../../../src/agents/graph/chatProposer.ts';
-import { lessonForm } from '../../../src/agents/operators/answers.ts';
 import {
   analysisForm,
   insightCharacters,
   insightsText,
+  lessonForm,
   usableInsights,
-} from '../../../src/agents/operators/insights.ts';
+} from '../../../src/agents/operators/answers.ts';
 import type { Insight } from '../../../src/domain/ideas.ts';
 import type { View, ViewNode } from '../../../src/domain/node.ts';
 import { agentSpec } from '../../support/specs.ts';
