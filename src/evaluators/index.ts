@@ -66,6 +66,6 @@ export {
   type TableFile,
   type TableQuery,
   tableSchema,
+  tableTrainer,
 } from './tabular/table.ts';
-export { tableTrainer } from './tabular/trainer.ts';
 export { scaleVersion } from './version.ts';

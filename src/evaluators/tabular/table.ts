@@ -4,16 +4,19 @@ import * as z from 'zod';
 import {
   ArchitectureError,
   canonicalText,
-  parseInSpace,
-  type StackSpec,
-  stackSpecSchema,
+  parseInSpace,parseInSpace, 
+  type StackSpec,type StackSpec, 
+  stackSpecSchema,versionOver 
 } from '../../domain/architecture.ts';
-import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
+import { errorMessage, PrerequisiteError, TerminalError } from '../../domain/errors.ts';
 import type { Outcome } from '../../domain/evaluation.ts';
+import { evaluationKey, type Job, type Outcome } from '../../domain/evaluation.ts';
 import { formatZodError } from '../../domain/inputFile.ts';
-import { canonicalJson, contentHash, type Json, type JsonBounds, parseJson } from '../../domain/json.ts';
+import { canonicalJson, contentHash, contentHash, type Json, type Json, type JsonBounds, parseJson } from '../../domain/json.ts';
+import type { RungSettings } from '../../domain/task.ts';
 import { rungSchema } from '../../domain/task.ts';
 import { type Clock, readTextFile } from '../../platform/index.ts';
+import type { NativeWorker } from '../stacks/nativeWorker.ts';
 
 /** Everything that determines a table's scores: tables with equal provenance may be merged. */
 export const tableProvenanceSchema = z.strictObject({
@@ -311,4 +314,61 @@ export async function buildTable(options: BuildOptions): Promise<TableFile | nul
   renameSync(`${path}.part`, path);
   rmSync(journalPath(path));
   return file;
+}
+
+/** The subject of a table. */
+interface TableTrainerOptions {
+  readonly task: string;
+  readonly profile: string;
+  readonly rung: 'screen';
+  readonly space: StackSpec;
+  readonly settings: RungSettings;
+}
+
+/** Factor on the profile's training time: machines differ, and shared ones more so. */
+const timeoutFactor = 40;
+
+/** Starts the trainer; returns the provenance of its scores, and a function that trains one candidate. */
+export async function tableTrainer(options: TableTrainerOptions, native: NativeWorker) {
+  const { task, profile, rung, space, settings } = options;
+  const hello = await native.start();
+  const evaluator = versionOver(space, hello.evaluator);
+  const provenance: TableProvenance = {
+    task,
+    profile,
+    rung,
+    space,
+    settings: settings.settings,
+    evaluator,
+    torch: hello.torch,
+    python: hello.python,
+    device: hello.deviceName,
+  };
+  const train = async (candidate: string, seed: number, signal: AbortSignal): Promise<Outcome> => {
+    const job: Omit<Job, 'key'> = {
+      task,
+      taskVersion: contentHash({ space, settings: settings.settings as Json }).slice(0, 16),
+      evaluator,
+      deviceClass: 'cpu',
+      rung,
+      settings: settings.settings,
+      lowerIsBetter: false,
+      space: { kind: 'stack', ...space },
+      candidate: { kind: 'stack', architecture: [...parseInSpace(candidate, space)] },
+      seed,
+      measure: 'validation',
+      timeoutSeconds: timeoutFactor * settings.seconds,
+    };
+    let outcome: Outcome | null = null;
+    const handlers = {
+      signal,
+      onOutcome: (_: unknown, each: Outcome) => {
+        outcome = each;
+      },
+    };
+    await native.evaluate([{ ...job, key: evaluationKey(job) }], handlers);
+    if (!outcome) throw new TerminalError('no-outcome', 'the trainer ended without an outcome');
+    return outcome;
+  };
+  return { provenance, train };
 }
