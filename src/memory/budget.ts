@@ -1,3 +1,21 @@
+/**
+ * The budget of a search: what it has used, what is reserved, and whether one more training, rehearsal or call fits (I9).
+ *
+ * Role: sums over rows, never counters (I2), and reservations checked in the transaction that makes them. Non-role: what happens
+ * when a budget is used (nodes, views, endings), raising it (rulings).
+ *
+ * REH-1  Settled plus reserved never exceeds the limit of the agent, nor, with trainings and what is reserved for them, that of
+ *        the search: checking and reserving is one transaction.
+ * REH-2  A settlement is at most its reservation: the run was ended there.
+ * REH-3  An agent runs one rehearsal at a time. If it reserves another, its unsettled one was lost with its process, which may
+ *        have run it to the limit: it is charged in full.
+ *
+ * CAL-1  Settled plus reserved never exceeds a limit of the search or the agent: checking and reserving is one transaction,
+ *        so any number of agents may reserve concurrently.
+ * CAL-2  An agent has one running call. If it reserves another, its unsettled call was lost with its process. It may have been
+ *        billed, so it is charged what answered calls of this model cost at most, for the same purpose if there are any; in
+ *        full if none was answered yet.
+ */
 import type { Database } from 'better-sqlite3';
 import * as z from 'zod';
 import {
@@ -88,7 +106,10 @@ export function budget(db: Database, tallies: SearchStats, rulings: Rulings) {
   };
   return repository;
 }
+
 export type BudgetLedger = ReturnType<typeof budget>;
+
+// Rehearsals: device time.
 
 const rehearsalRecordSchema = z.object({
   id: z.string(),
@@ -101,18 +122,9 @@ const rehearsalRecordSchema = z.object({
   seconds: z.number().nullable(),
   at: z.number(),
 });
+
 /** A rehearsal with its settlement, which is null if it has none. */
 export type RehearsalRecord = z.infer<typeof rehearsalRecordSchema>;
-
-/** Device time of rehearsals, settled and reserved. */
-function rehearsalSeconds(db: Database) {
-  const sum = db.prepare<{ search: string; agent: string | null }, { seconds: number }>(
-    `SELECT coalesce(sum(coalesce(e.seconds, r.seconds)), 0) AS seconds
-     FROM rehearsals r LEFT JOIN rehearsal_ends e ON e.search = r.search AND e.run = r.id
-     WHERE r.search = @search AND (@agent IS NULL OR r.agent = @agent)`,
-  );
-  return (search: SearchId, agent: AgentName | null = null): number => sum.get({ search, agent })?.seconds ?? 0;
-}
 
 /**
  * Reservations and device time of rehearsals (I9).
@@ -179,6 +191,18 @@ export function rehearsalLedger(db: Database, objectionOf: (spec: SearchSpec, se
   };
 }
 
+/** Device time of rehearsals, settled and reserved. */
+function rehearsalSeconds(db: Database) {
+  const sum = db.prepare<{ search: string; agent: string | null }, { seconds: number }>(
+    `SELECT coalesce(sum(coalesce(e.seconds, r.seconds)), 0) AS seconds
+     FROM rehearsals r LEFT JOIN rehearsal_ends e ON e.search = r.search AND e.run = r.id
+     WHERE r.search = @search AND (@agent IS NULL OR r.agent = @agent)`,
+  );
+  return (search: SearchId, agent: AgentName | null = null): number => sum.get({ search, agent })?.seconds ?? 0;
+}
+
+// Calls of language models: dollars and tokens.
+
 /** An older reservation is not of a running call, because callers time out earlier; it counts as spent. */
 const oldestCallMs = 15 * 60_000;
 
@@ -203,6 +227,7 @@ const callRecordSchema = z.object({
   message: z.string().nullable(),
   at: z.number(),
 });
+
 /** A call with its settlement, which is null if it has none. */
 type CallRecord = z.infer<typeof callRecordSchema>;
 
@@ -353,4 +378,5 @@ export function calls(db: Database) {
   };
   return repository;
 }
+
 export type Calls = ReturnType<typeof calls>;

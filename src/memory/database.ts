@@ -1,3 +1,18 @@
+/**
+ * The archive's file in its home: opened for writing or reading, private to its user, and checked.
+ *
+ * Role: one writer per home, migration before use, errors with a remedy. Non-role: what rows mean (the audit), repair (a backup).
+ *
+ * A check reads every page with SQLite's `quick_check`, and its time grows with the file: 2.5 ms per MB, eight seconds for a
+ * search of a million nodes. An opening must not wait that long, and the process that answers everyone must not be deaf for it.
+ *
+ * - CHK-1 A file of at most `wholeAtOnceBytes` is checked when it is opened for writing, before its first change.
+ * - CHK-2 A larger one is checked by a process of its own while the archivist already uses it, as of one moment and to its last
+ *   page. Damage ends the archivist with the error that CHK-1 would have thrown.
+ * - CHK-3 A check that cannot be run apart is run by the archivist itself: no archivist works on without one.
+ * - CHK-4 What late damage costs is what was recorded since the opening. SQLite checks the pages that it reads, so a change that
+ *   meets the damage is refused and rolled back (I1).
+ */
 import {
   accessSync,
   chmodSync,
@@ -29,61 +44,6 @@ import {
 import { migrate, refuseNewer, schemaVersion } from './migrations.ts';
 
 export const archivePath = (home: string) => join(home, 'archive.db');
-
-/** The error for a full disk; undefined for any other error. */
-export function diskFull(path: string, thrown: unknown): PrerequisiteError | undefined {
-  const { code } = toError(thrown) as { code?: string };
-  if (code !== 'SQLITE_FULL' && code !== 'ENOSPC') return undefined;
-  const message = `the disk of ${path} is full; no recorded data is lost`;
-  return new PrerequisiteError('disk-full', message, 'free some space, then resume', { cause: thrown });
-}
-
-/** Converts SQLite errors of an archive file to errors with a remedy. */
-export const explainOpen = (path: string, thrown: unknown): Error => {
-  const error = toError(thrown);
-  const code = (error as { code?: string }).code ?? '';
-  if (error instanceof PrerequisiteError) return error;
-  const full = diskFull(path, thrown);
-  if (full) return full;
-  if (isDamage(code)) return damaged(path, error.message, error);
-  return new PrerequisiteError('archive-unusable', `cannot use ${path}: ${error.message}`, 'choose another --home', {
-    cause: error,
-  });
-};
-
-/**
- * One writer per home. The lock is SQLite's own, on a file next to the archive: the kernel releases it with its process, so
- * a killed writer leaves no stale lock and two successors cannot both break it.
- *
- * @throws PrerequisiteError `archive-in-use` while another process writes this archive.
- */
-function lock(home: string): () => void {
-  const holder = join(home, 'archive.pid');
-  createPrivate(join(home, 'archive.lock'));
-  const guard = new Database(join(home, 'archive.lock'), { timeout: 0 });
-  try {
-    guard.exec('BEGIN EXCLUSIVE');
-  } catch (thrown) {
-    guard.close();
-    if ((thrown as { code?: string }).code !== 'SQLITE_BUSY') throw thrown;
-    const pid = existsSync(holder) ? readFileSync(holder, 'utf8').trim() : 'unknown';
-    throw new PrerequisiteError(
-      'archive-in-use',
-      `the lab in ${home} is in use by process ${pid}`,
-      'wait for it, stop it, or choose another --home',
-    );
-  }
-  writeFileSync(holder, `${process.pid}\n`, { mode: 0o600 });
-  return () => {
-    rmSync(holder, { force: true });
-    guard.close();
-  };
-}
-
-/** Creates a file that only its owner can read; SQLite would use the umask. */
-function createPrivate(path: string): void {
-  closeSync(openSync(path, 'a', 0o600));
-}
 
 /** An open archive and its close function. */
 export interface OpenDatabase {
@@ -150,28 +110,6 @@ export function openForWriting(home: string, now: number): WritableDatabase {
   };
 }
 
-/** Migrates an older archive before reading, since queries use the current schema. */
-function migrateFirst(home: string, path: string): void {
-  const db = new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });
-  let version: number;
-  try {
-    version = db.pragma('user_version', { simple: true }) as number;
-  } finally {
-    db.close();
-  }
-  refuseNewer(version, path);
-  // A file without a version is not an archive yet; reading must not create one.
-  if (version > 0 && version < schemaVersion) openForWriting(home, systemClock.now()).close();
-}
-/** A lab belongs to the user who created it. */
-const forbidden = (home: string, cause: unknown) =>
-  new PrerequisiteError(
-    'archive-forbidden',
-    `the archive in ${home} ${whyNot(cause)}`,
-    'run as the owner of the lab, or choose another --home',
-    { cause },
-  );
-
 /**
  * Opens a home's archive read-only, concurrently with its writer. An older version is migrated first.
  *
@@ -203,24 +141,83 @@ export function openForReading(home: string): OpenDatabase {
   }
 }
 
-/**
- * Whether the file of an archive is sound: SQLite's `quick_check`, which reads every page.
- *
- * Role: says what is damaged, as an error with a remedy. Non-role: what rows mean (the audit), repair (a backup).
- *
- * The time of a check grows with the file: 2.5 ms per MB, eight seconds for a search of a million nodes. An opening must not wait
- * that long, and the process that answers everyone must not be deaf for it.
- *
- * - CHK-1 A file of at most `wholeAtOnceBytes` is checked when it is opened for writing, before its first change.
- * - CHK-2 A larger one is checked by a process of its own while the archivist already uses it, as of one moment and to its last
- *   page. Damage ends the archivist with the error that CHK-1 would have thrown.
- * - CHK-3 A check that cannot be run apart is run by the archivist itself: no archivist works on without one.
- * - CHK-4 What late damage costs is what was recorded since the opening. SQLite checks the pages that it reads, so a change that
- *   meets the damage is refused and rolled back (I1).
- */
+/** Migrates an older archive before reading, since queries use the current schema. */
+function migrateFirst(home: string, path: string): void {
+  const db = new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });
+  let version: number;
+  try {
+    version = db.pragma('user_version', { simple: true }) as number;
+  } finally {
+    db.close();
+  }
+  refuseNewer(version, path);
+  // A file without a version is not an archive yet; reading must not create one.
+  if (version > 0 && version < schemaVersion) openForWriting(home, systemClock.now()).close();
+}
 
-/** Checked in about a sixth of a second: a search of twenty thousand nodes. */
-export const wholeAtOnceBytes = 64 * 1024 * 1024;
+/**
+ * One writer per home. The lock is SQLite's own, on a file next to the archive: the kernel releases it with its process, so
+ * a killed writer leaves no stale lock and two successors cannot both break it.
+ *
+ * @throws PrerequisiteError `archive-in-use` while another process writes this archive.
+ */
+function lock(home: string): () => void {
+  const holder = join(home, 'archive.pid');
+  createPrivate(join(home, 'archive.lock'));
+  const guard = new Database(join(home, 'archive.lock'), { timeout: 0 });
+  try {
+    guard.exec('BEGIN EXCLUSIVE');
+  } catch (thrown) {
+    guard.close();
+    if ((thrown as { code?: string }).code !== 'SQLITE_BUSY') throw thrown;
+    const pid = existsSync(holder) ? readFileSync(holder, 'utf8').trim() : 'unknown';
+    throw new PrerequisiteError(
+      'archive-in-use',
+      `the lab in ${home} is in use by process ${pid}`,
+      'wait for it, stop it, or choose another --home',
+    );
+  }
+  writeFileSync(holder, `${process.pid}\n`, { mode: 0o600 });
+  return () => {
+    rmSync(holder, { force: true });
+    guard.close();
+  };
+}
+
+/** Creates a file that only its owner can read; SQLite would use the umask. */
+function createPrivate(path: string): void {
+  closeSync(openSync(path, 'a', 0o600));
+}
+
+/** The error for a full disk; undefined for any other error. */
+export function diskFull(path: string, thrown: unknown): PrerequisiteError | undefined {
+  const { code } = toError(thrown) as { code?: string };
+  if (code !== 'SQLITE_FULL' && code !== 'ENOSPC') return undefined;
+  const message = `the disk of ${path} is full; no recorded data is lost`;
+  return new PrerequisiteError('disk-full', message, 'free some space, then resume', { cause: thrown });
+}
+
+/** Converts SQLite errors of an archive file to errors with a remedy. */
+export const explainOpen = (path: string, thrown: unknown): Error => {
+  const error = toError(thrown);
+  const code = (error as { code?: string }).code ?? '';
+  if (error instanceof PrerequisiteError) return error;
+  const full = diskFull(path, thrown);
+  if (full) return full;
+  if (isDamage(code)) return damaged(path, error.message, error);
+  return new PrerequisiteError('archive-unusable', `cannot use ${path}: ${error.message}`, 'choose another --home', {
+    cause: error,
+  });
+};
+
+/** A lab belongs to the user who created it. */
+const forbidden = (home: string, cause: unknown) =>
+  new PrerequisiteError(
+    'archive-forbidden',
+    `the archive in ${home} ${whyNot(cause)}`,
+    'run as the owner of the lab, or choose another --home',
+    { cause },
+  );
 
 /** @param what SQLite's words; those of a check have a headline. */
 function damaged(path: string, what: string, cause?: unknown): PrerequisiteError {
@@ -233,6 +230,19 @@ function damaged(path: string, what: string, cause?: unknown): PrerequisiteError
 /** Whether SQLite found a file too damaged to read on. */
 const isDamage = (code: string): boolean => code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT');
 
+// The check of a file.
+
+/** Checked in about a sixth of a second: a search of twenty thousand nodes. */
+export const wholeAtOnceBytes = 64 * 1024 * 1024;
+
+/** Checks a file of moderate size (CHK-1); returns whether it did. @throws PrerequisiteError `archive-damaged`. */
+function checkIfSmall(db: Database.Database): boolean {
+  const bytes = Number(db.pragma('page_count', { simple: true })) * Number(db.pragma('page_size', { simple: true }));
+  if (bytes > wholeAtOnceBytes) return false;
+  checkHere(db);
+  return true;
+}
+
 /** Checks every page. @throws PrerequisiteError `archive-damaged`; errors of SQLite. */
 function checkHere(db: Database.Database): void {
   let found: unknown;
@@ -243,14 +253,6 @@ function checkHere(db: Database.Database): void {
     throw isDamage(code) ? damaged(db.name, message, thrown) : thrown;
   }
   if (found !== 'ok') throw damaged(db.name, String(found));
-}
-
-/** Checks a file of moderate size (CHK-1); returns whether it did. @throws PrerequisiteError `archive-damaged`. */
-function checkIfSmall(db: Database.Database): boolean {
-  const bytes = Number(db.pragma('page_count', { simple: true })) * Number(db.pragma('page_size', { simple: true }));
-  if (bytes > wholeAtOnceBytes) return false;
-  checkHere(db);
-  return true;
 }
 
 /**
@@ -287,35 +289,15 @@ export async function checkApart(db: Database.Database, signal: AbortSignal): Pr
   else if (stdout !== 'ok') throw damaged(db.name, stdout);
 }
 
-/**
- * The home of a lab is private to its user.
- *
- * Role: creates it, and checks at every start that no other user can enter it or read its contents. Non-role: file contents.
- */
+// The home of a lab is private to its user: no other can enter it or read its contents.
 
 /** Files with scores, keys, prompts or code, and folders whose direct contents are private. */
 const privateNames = /^(archive\.(db|lock|pid)|thoughts\.db)(-wal|-shm|-journal)?$|^tasks\.json$/;
+
 const privateFolders: readonly string[] = ['credentials', 'calls', 'nats'];
 
 /** Mode bits of other users. */
 const others = 0o077;
-
-function foreign(path: string, { uid }: Stats): PrerequisiteError {
-  return new PrerequisiteError(
-    'home-foreign',
-    `${path} belongs to another user of this machine (number ${uid})`,
-    'choose another --home',
-  );
-}
-
-/** Corrects the mode of our own files. @throws PrerequisiteError `home-foreign` for those of another user. */
-function close(path: string, mode: number): void {
-  const stats = lstatSync(path);
-  const own = process.getuid?.();
-  if (own !== undefined && stats.uid !== own) throw foreign(path, stats);
-  // The mode of a link is meaningless, and its target may belong to another user.
-  if (!stats.isSymbolicLink() && (stats.mode & others) !== 0) chmodSync(path, mode);
-}
 
 /**
  * Creates the home if it is missing, and makes it private.
@@ -359,6 +341,23 @@ export function privateHome(home: string): void {
 
 function homeIsThere(home: string): boolean {
   return statSync(home, { throwIfNoEntry: false }) !== undefined;
+}
+
+/** Corrects the mode of our own files. @throws PrerequisiteError `home-foreign` for those of another user. */
+function close(path: string, mode: number): void {
+  const stats = lstatSync(path);
+  const own = process.getuid?.();
+  if (own !== undefined && stats.uid !== own) throw foreign(path, stats);
+  // The mode of a link is meaningless, and its target may belong to another user.
+  if (!stats.isSymbolicLink() && (stats.mode & others) !== 0) chmodSync(path, mode);
+}
+
+function foreign(path: string, { uid }: Stats): PrerequisiteError {
+  return new PrerequisiteError(
+    'home-foreign',
+    `${path} belongs to another user of this machine (number ${uid})`,
+    'choose another --home',
+  );
 }
 
 /**

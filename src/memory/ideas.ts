@@ -1,3 +1,20 @@
+/**
+ * What agents state about ideas: claims and insights; and plateaus, on which none improves.
+ *
+ * Role: decides a claim, records its reply, says what an attempt may read; notices a plateau from an agent's own results on the
+ * screening rung, records and announces it once per best node. Non-role: what an agent does with either (agents).
+ *
+ * IDE-1. A claim of an attempt gets one reply, which is recorded: a resume and a replay get the same, whatever has happened since
+ *     (I5).
+ * IDE-2. A granted claim counts until its lease is over by the clock of the archive, its attempt is submitted (with all
+ *     candidates of its thought), or its agent is retired. Nothing is updated: all follow from other facts.
+ * IDE-3. Insights are visible like the attempts before which they were stated: own ones at once, those of others up to the
+ *     horizon, those of earlier searches as they were when the search was opened. So a view is a function of the
+ *     specification and the archive at that time (VIE-1).
+ *
+ * PLA-1. It is a function of the results that the attempt may know, so a resumed search notices the same (I5).
+ * PLA-2. What was read is stored in memory only: a new process reads the results of an agent once more.
+ */
 import type { Database } from 'better-sqlite3';
 import * as z from 'zod';
 import type { AgentSpec } from '../domain/agent.ts';
@@ -29,6 +46,7 @@ const claimRecordSchema = z.object({
   at: z.number(),
   reply: z.string().transform((text) => claimReplySchema.parse(JSON.parse(text))),
 });
+
 /** A claim and what it got. */
 export type ClaimRecord = z.infer<typeof claimRecordSchema>;
 
@@ -41,6 +59,7 @@ const insightRecordSchema = insightSchema.extend({
   /** The insight that replaced it; null if none has. */
   supersededBy: z.string().nullable(),
 });
+
 export type InsightRecord = z.infer<typeof insightRecordSchema>;
 
 type Other = Known & { readonly agent: AgentName };
@@ -267,7 +286,10 @@ export function ideas(db: Database, { searches }: { searches: Searches }) {
     insightsOf: (search: SearchId): InsightRecord[] => read(allInsights.all(search)),
   };
 }
+
 export type Ideas = ReturnType<typeof ideas>;
+
+// Plateaus.
 
 /** Scored results in a row without a new best, after which an agent is on a plateau: a quarter of its budget, at least 10. */
 export const plateauAfter = ({ evaluations }: Pick<AgentSpec, 'evaluations'>): number =>
@@ -280,6 +302,7 @@ const plateauRecordSchema = z.object({
   results: z.int(),
   at: z.number(),
 });
+
 /** Noticed before attempt `ordinal`: `results` scored results since `best` were not better. */
 export type Plateau = z.infer<typeof plateauRecordSchema>;
 

@@ -1,3 +1,13 @@
+/**
+ * An archive for reading, concurrently with its writer: its parts, and the queries of people's pages.
+ *
+ * Role: SQL that a page needs and no decision does. Non-role: what a figure means (views), writing, test scores (I4).
+ *
+ * BRO-1  What a page asks of one node, or since a sequence, scans no table: `tests/memory/browse.test.ts` reads the query plans.
+ *        A first load, sums over workers and a full-text filter read the rows of their search once.
+ * BRO-2  `sequence` orders everything that pages show: the archive announces each change in the transaction that
+ *        makes it (LED-1), so what was read at one sequence is brought up to date by the announcements after it.
+ */
 import type { Database } from 'better-sqlite3';
 import type { SearchId } from '../domain/ids.ts';
 import type { Origin } from '../domain/node.ts';
@@ -101,9 +111,6 @@ interface EvaluationFigures {
   readonly curve: string | null;
   readonly flops: number | null;
 }
-
-/** Escapes a text for LIKE with `\` as escape character. */
-const likePattern = (text: string): string => `%${text.replace(/[\\%_]/g, (special) => `\\${special}`)}%`;
 
 /**
  * Queries of people's pages: whole columns of a search and what changed since, within read transactions.
@@ -260,4 +267,8 @@ export function browse(db: Database) {
     lastSeen: (search: SearchId): number | null => lastSeen.get(search)?.at ?? null,
   };
 }
+
 type Browse = ReturnType<typeof browse>;
+
+/** Escapes a text for LIKE with `\` as escape character. */
+const likePattern = (text: string): string => `%${text.replace(/[\\%_]/g, (special) => `\\${special}`)}%`;

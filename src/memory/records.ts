@@ -1,3 +1,9 @@
+/**
+ * What is read of a search: its nodes with their evaluations, its status and rankings, its test scores.
+ *
+ * Role: full histories for reports, exports and audits; status computed from counts; pages of lists that fit into a message.
+ * Non-role: what an attempt may know (views), queries of people's pages (reader). Test scores have one access of their own (I4).
+ */
 import type { Database } from 'better-sqlite3';
 import * as z from 'zod';
 import { shortCandidate } from '../domain/candidate.ts';
@@ -21,6 +27,8 @@ import type { Ensemble } from './ensemble.ts';
 import type { Rulings } from './rulings.ts';
 import type { Searches } from './searches.ts';
 import type { RungSums, SearchStats } from './searchStats.ts';
+
+// Histories.
 
 const tasksSchema = z.record(z.string(), z.looseObject({ validation: z.number().optional() }));
 
@@ -62,6 +70,7 @@ const evaluationRecordSchema = z.object({
   /** Floors of its validation rows, in the metric; see `floorsIn`. */
   floors: z.string().nullable().transform(validationFloors),
 });
+
 /** One requested evaluation of a node, with its outcome if any. */
 export type EvaluationRecord = z.infer<typeof evaluationRecordSchema>;
 
@@ -76,6 +85,7 @@ const nodeRecordSchema = z.object({
   rationale: z.string().transform((text) => rationaleSchema.parse(JSON.parse(text))),
   createdAt: z.number(),
 });
+
 /** Everything recorded of a node, including evaluations on all rungs; no test scores. */
 export type NodeRecord = z.infer<typeof nodeRecordSchema> & {
   parents: z.infer<typeof nodeIdSchema>[];
@@ -90,6 +100,7 @@ export function statusOf({ verdict, evaluations }: NodeRecord): NodeStatus {
 }
 
 const lessonRecordSchema = z.object({ node: nodeIdSchema, ordinal: z.int(), text: z.string() });
+
 export type LessonRecord = z.infer<typeof lessonRecordSchema>;
 
 /** Full histories, for reports, exports and audits. */
@@ -158,60 +169,7 @@ export function records(db: Database) {
   };
 }
 
-/** Bytes of JSON per page of a list: below the bus's limit, with room for the rest of the message. */
-export const pieceBytes = 400_000;
-
-/**
- * As many of `items` from `from` on as fit into one message, at least one. Sizes are bytes on the wire.
- *
- * @param whole expands an item to what is sent; called for the items of the page and the next one.
- */
-export function pieceOf<T, U>(items: readonly T[], from: number, whole: (item: T) => U): U[] {
-  const page: U[] = [];
-  let room = pieceBytes;
-  for (let at = from; at < items.length; at++) {
-    const item = whole(items[at] as T);
-    // Plus a comma.
-    room -= Buffer.byteLength(JSON.stringify(item)) + 1;
-    if (room < 0 && page.length > 0) break;
-    page.push(item);
-  }
-  return page;
-}
-
-/** A hidden score of a node. */
-export interface TestScore {
-  node: NodeId;
-  seed: number;
-  score: number;
-  /** Floors of the same rows, in the metric; see `floorsIn`. */
-  floors: Readonly<Record<string, number>>;
-}
-
-const hiddenFigures = z.record(z.string(), z.number());
-
-/** Test scores without a recorded access: for {@link testScores} and for audits, which steer nothing. */
-export function storedTestScores(db: Database, search: SearchId): TestScore[] {
-  return db
-    .prepare<[string], Omit<TestScore, 'floors'> & { tasks: string }>(
-      `SELECT w.node, w.seed, t.score, t.tasks FROM evaluation_requests w JOIN test_scores t ON t.key = w.key
-       WHERE w.search = ? ORDER BY w.node, w.seed`,
-    )
-    .all(search)
-    .map(({ tasks, ...score }) => ({ ...score, floors: floorsIn(hiddenFigures.parse(JSON.parse(tasks))) }));
-}
-
-/** The only access to test scores. Each access records its purpose, so that an audit can prove that none steered the search (I4). */
-export function testScores(db: Database) {
-  const note = db.prepare('INSERT INTO test_reads (search, purpose, at) VALUES (?, ?, ?)');
-  return {
-    /** A further page of a recorded access has no purpose. */
-    read(search: SearchId, purpose: TestPurpose | null, now: number): TestScore[] {
-      if (purpose !== null) note.run(search, purpose, now);
-      return storedTestScores(db, search);
-    },
-  };
-}
+// Status and rankings.
 
 /** A node of a ranking, with its scores by seed. Vetoed ones are not ranked: they are promoted nowhere. */
 interface Ranked {
@@ -348,4 +306,61 @@ export function searchStatus(
     },
   };
   return repository;
+}
+
+/** Bytes of JSON per page of a list: below the bus's limit, with room for the rest of the message. */
+export const pieceBytes = 400_000;
+
+/**
+ * As many of `items` from `from` on as fit into one message, at least one. Sizes are bytes on the wire.
+ *
+ * @param whole expands an item to what is sent; called for the items of the page and the next one.
+ */
+export function pieceOf<T, U>(items: readonly T[], from: number, whole: (item: T) => U): U[] {
+  const page: U[] = [];
+  let room = pieceBytes;
+  for (let at = from; at < items.length; at++) {
+    const item = whole(items[at] as T);
+    // Plus a comma.
+    room -= Buffer.byteLength(JSON.stringify(item)) + 1;
+    if (room < 0 && page.length > 0) break;
+    page.push(item);
+  }
+  return page;
+}
+
+// Test scores.
+
+/** A hidden score of a node. */
+export interface TestScore {
+  node: NodeId;
+  seed: number;
+  score: number;
+  /** Floors of the same rows, in the metric; see `floorsIn`. */
+  floors: Readonly<Record<string, number>>;
+}
+
+const hiddenFigures = z.record(z.string(), z.number());
+
+/** The only access to test scores. Each access records its purpose, so that an audit can prove that none steered the search (I4). */
+export function testScores(db: Database) {
+  const note = db.prepare('INSERT INTO test_reads (search, purpose, at) VALUES (?, ?, ?)');
+  return {
+    /** A further page of a recorded access has no purpose. */
+    read(search: SearchId, purpose: TestPurpose | null, now: number): TestScore[] {
+      if (purpose !== null) note.run(search, purpose, now);
+      return storedTestScores(db, search);
+    },
+  };
+}
+
+/** Test scores without a recorded access: for {@link testScores} and for audits, which steer nothing. */
+export function storedTestScores(db: Database, search: SearchId): TestScore[] {
+  return db
+    .prepare<[string], Omit<TestScore, 'floors'> & { tasks: string }>(
+      `SELECT w.node, w.seed, t.score, t.tasks FROM evaluation_requests w JOIN test_scores t ON t.key = w.key
+       WHERE w.search = ? ORDER BY w.node, w.seed`,
+    )
+    .all(search)
+    .map(({ tasks, ...score }) => ({ ...score, floors: floorsIn(hiddenFigures.parse(JSON.parse(tasks))) }));
 }

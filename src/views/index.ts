@@ -16,7 +16,7 @@ export { HomeViews, problemOf } from './home.ts';
 export type { Heard } from './homeLists.ts';
 export { studiesOf, studyOf, studyOfText, timeLeftMs, zeroShotPath, zeroShotScores } from './homeLists.ts';
 export type { Page } from './page.ts';
-export { claimRecord, readClaims } from './report/claims.ts';
+export { claimRecord, floorClause, readClaims, unfinished, verdict } from './report/claims.ts';
 export { collectReport } from './report/collect.ts';
 export type { ReportAgent, ReportData, ReportEnding, ReportNode } from './report/data.ts';
 export {
@@ -31,7 +31,6 @@ export {
   proposalsOf,
 } from './report/findings.ts';
 export { reportPage } from './report/page.ts';
-export { floorClause, unfinished, verdict } from './report/sentences.ts';
 export { scaleFiguresOf } from './scale.ts';
 export {
   agentEndSentences,

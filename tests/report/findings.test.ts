@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { comparePaired, pairedNoise, type SeedScore } from '../../src/statistics/seeds.ts';
 import type { ReportData, ReportNode } from '../../src/views/index.ts';
+import { verdict } from '../../src/views/report/claims.ts';
 import { findingsOf } from '../../src/views/report/findings.ts';
-import { verdict } from '../../src/views/report/sentences.ts';
 import { fixture } from './fixture.ts';
 
 const scores = (first: number, ...values: number[]): SeedScore[] =>

@@ -1,20 +1,12 @@
 import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { mean, variance } from 'd3-array';
 import * as z from 'zod';
-import {
-  ArchitectureError,
-  canonicalText,
-  parseInSpace,parseInSpace, 
-  type StackSpec,type StackSpec, 
-  stackSpecSchema,versionOver 
-} from '../../domain/architecture.ts';
+import { ArchitectureError, canonicalText, parseInSpace, type StackSpec, stackSpecSchema, versionOver } from '../../domain/architecture.ts';
 import { errorMessage, PrerequisiteError, TerminalError } from '../../domain/errors.ts';
-import type { Outcome } from '../../domain/evaluation.ts';
-import { evaluationKey, type Job, type Outcome } from '../../domain/evaluation.ts';
+import { type Outcome, evaluationKey, type Job } from '../../domain/evaluation.ts';
 import { formatZodError } from '../../domain/inputFile.ts';
-import { canonicalJson, contentHash, contentHash, type Json, type Json, type JsonBounds, parseJson } from '../../domain/json.ts';
-import type { RungSettings } from '../../domain/task.ts';
-import { rungSchema } from '../../domain/task.ts';
+import { canonicalJson, contentHash, type Json, type JsonBounds, parseJson } from '../../domain/json.ts';
+import { type RungSettings, rungSchema } from '../../domain/task.ts';
 import { type Clock, readTextFile } from '../../platform/index.ts';
 import type { NativeWorker } from '../stacks/nativeWorker.ts';
 

@@ -12,10 +12,9 @@ import {
   score,
   shortened,
 } from '../../texts.ts';
-import { contestCells } from '../claims.ts';
+import { contestCells, floorsText } from '../claims.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { basisName, type ComparisonRows, type Findings, meanOn, nodeName, scoresOn, verdictName } from '../findings.ts';
-import { floorsText } from '../sentences.ts';
 import { axisColumn, nameCell, scoreCells, sharedAxis } from './leaderboard.ts';
 
 const outcomes = { better: 'good', worse: 'bad', even: null } as const;

@@ -2,9 +2,9 @@ import { primitiveText } from '../../../domain/architecture.ts';
 import type { Space } from '../../../domain/candidate.ts';
 import type { Block, Provenance, Section } from '../../page.ts';
 import { agentEndSentences, count, deviceTimeName, duration, percent, score } from '../../texts.ts';
+import { unfinished, verdict } from '../claims.ts';
 import type { ReportData } from '../data.ts';
 import { bases, basisName, type Findings, proposalsOf } from '../findings.ts';
-import { unfinished, verdict } from '../sentences.ts';
 
 function spaceText(space: Space): string {
   if (space.kind === 'stack') return `${space.layers} layers of ${space.primitives.join(', ')}`;

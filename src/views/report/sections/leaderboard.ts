@@ -3,9 +3,9 @@ import { metricValue } from '../../../domain/task.ts';
 import { type Noise, summarise } from '../../../statistics/index.ts';
 import type { Block, Section, Text } from '../../page.ts';
 import { candidateCell, candidateHead, type MetricDirection, metric, score } from '../../texts.ts';
+import { floorsText } from '../claims.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { type Basis, basisName, type Findings, isProposal, meanOn, nodeName, scoresOn } from '../findings.ts';
-import { floorsText } from '../sentences.ts';
 
 /** Rows shown per rung; the archive has all. */
 export const maxRows = 20;
