@@ -5,9 +5,8 @@ import { bringsScripts, longestScript } from '../domain/rehearsal.ts';
 import { scaffoldLabel } from '../domain/scaffold.ts';
 import { experimentOf, type SearchSpec } from '../domain/search.ts';
 import { cost, mostUsage, type Prices } from '../llm/index.ts';
-import { insightCharacters, lessonForm } from './operators/answers.ts';
+import { callTokens, insightCharacters, lessonForm, lessonsEach, outputTokens } from './operators/answers.ts';
 import { promptsFor } from './operators/promptsFor.ts';
-import { callTokens, lessonsEach, outputTokens } from './operators/sizes.ts';
 import { longestShown } from './reading/shown.ts';
 import { longestResult } from './tools/investigation.ts';
 

@@ -19,13 +19,15 @@ import {
   type Analysis,
   type AnswerForm,
   analysisForm,
+  callTokens,
   insightInstructions,
   insightsText,
+  lessonsEach,
+  outputTokens,
   usableInsights,
 } from '../operators/answers.ts';
 import { remainingBudgetText, repairPrompt, severalPrompt, shorterPrompt } from '../operators/prompts.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
-import { callTokens, lessonsEach, outputTokens } from '../operators/sizes.ts';
 import { readerOf } from '../reading/reader.ts';
 import type { ReadingState } from '../reading/tools.ts';
 import { investigation } from '../tools/investigation.ts';

@@ -8,7 +8,7 @@ import {
 } from '../../domain/architecture.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import type { ViewNode } from '../../domain/node.ts';
-import { listForm, proposalForms, type StatedProposal } from './answers.ts';
+import { lessonTokens, listForm, proposalForms, reasonTokens, type StatedProposal } from './answers.ts';
 import type { CandidatePrompts, Statement } from './candidatePrompts.ts';
 import {
   analysisPrompt,
@@ -18,7 +18,6 @@ import {
   severalInstructions,
   systemPrompt,
 } from './prompts.ts';
-import { lessonTokens, reasonTokens } from './sizes.ts';
 
 /** The candidate that a statement results in. @throws ArchitectureError; TerminalError for an edit outside the parent. */
 function candidateOf({ architecture, edits }: StatedProposal, parents: readonly ViewNode[], space: StackSpace): string {

@@ -4,6 +4,7 @@ import type { ViewNode } from '../../../domain/node.ts';
 import { type Brief, type Files, type ProgramSpace, parseProgram, programText } from '../../../domain/program.ts';
 import type { Experiment } from '../../../domain/search.ts';
 import { hunksOf } from '../../../platform/index.ts';
+import { lessonTokens, reasonTokens, tokensOf } from '../answers.ts';
 import type { CandidatePrompts, Statement } from '../candidatePrompts.ts';
 import {
   analysisPrompt,
@@ -18,7 +19,6 @@ import {
   severalInstructions,
 } from '../prompts.ts';
 import { quoted, quotedCode, trimmed } from '../quote.ts';
-import { lessonTokens, reasonTokens, tokensOf } from '../sizes.ts';
 import { fill, jsonForm, shown } from '../template.ts';
 import { applyEdits, EditError, programForms, programListForm, type StatedProgram } from './answers.ts';
 import { fencedForm } from './fences.ts';
