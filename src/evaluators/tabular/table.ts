@@ -1,9 +1,16 @@
 import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { mean, variance } from 'd3-array';
 import * as z from 'zod';
-import { ArchitectureError, canonicalText, parseInSpace, type StackSpec, stackSpecSchema, versionOver } from '../../domain/architecture.ts';
+import {
+  ArchitectureError,
+  canonicalText,
+  parseInSpace,
+  type StackSpec,
+  stackSpecSchema,
+  versionOver,
+} from '../../domain/architecture.ts';
 import { errorMessage, PrerequisiteError, TerminalError } from '../../domain/errors.ts';
-import { type Outcome, evaluationKey, type Job } from '../../domain/evaluation.ts';
+import { evaluationKey, type Job, type Outcome } from '../../domain/evaluation.ts';
 import { formatZodError } from '../../domain/inputFile.ts';
 import { canonicalJson, contentHash, type Json, type JsonBounds, parseJson } from '../../domain/json.ts';
 import { type RungSettings, rungSchema } from '../../domain/task.ts';
