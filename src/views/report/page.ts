@@ -1,13 +1,15 @@
-import type { SectionsPage } from '../page.ts';
-import { claimRecord } from './claims.ts';
+import { primitiveText } from '../../domain/architecture.ts';
+import type { Space } from '../../domain/candidate.ts';
+import type { Block, Provenance, Section, SectionsPage } from '../page.ts';
+import { agentEndSentences, count, deviceTimeName, duration, percent, score } from '../texts.ts';
+import { claimRecord, unfinished, verdict } from './claims.ts';
 import type { ReportData } from './data.ts';
-import { findingsOf } from './findings.ts';
+import { bases, basisName, type Findings, findingsOf, proposalsOf } from './findings.ts';
 import { agentSection, funnelSection, memorySection } from './sections/agents.ts';
 import { aggregationSection, extrapolationSection } from './sections/aggregation.ts';
 import { claimSection } from './sections/claims.ts';
 import { codeSection } from './sections/code.ts';
 import { comparisonSection, failureSection, rungSection, testSection } from './sections/comparisons.ts';
-import { budgetSection, headBlocks, provenanceOf } from './sections/header.ts';
 import { leaderboardSection } from './sections/leaderboard.ts';
 import { progressSection } from './sections/progress.ts';
 
@@ -44,3 +46,178 @@ export function reportPage(data: ReportData): SectionsPage {
 /** Colours of a user's own primitives. */
 export const coloursOf = (primitives: ReportData['search']['primitives']): Readonly<Record<string, string>> =>
   Object.fromEntries(primitives.map(({ token, colour }) => [token, colour]));
+
+function spaceText(space: Space): string {
+  if (space.kind === 'stack') return `${space.layers} layers of ${space.primitives.join(', ')}`;
+  if (space.kind === 'scale') return 'runs of a scale plan';
+  return `programs of ${space.files.map(({ name }) => name).join(', ')}`;
+}
+
+const warning = (text: string): Block => ({ block: 'text', text, as: 'warn' });
+
+function legendBlocks({ space, primitives }: ReportData['search']): Block[] {
+  if (space.kind !== 'stack') return [];
+  const meaning = (name: string) => primitiveText(name, primitives).title;
+  return [{ block: 'legend', primitives: space.primitives.map((name) => ({ name, meaning: meaning(name) })) }];
+}
+
+/** What was searched, the result in a sentence or two, and the effort. */
+function headBlocks(data: ReportData, findings: Findings): Block[] {
+  const { search, budget } = data;
+  const proposals = proposalsOf(data);
+  const basis = bases.toReversed().find((each) => each !== 'test' && findings.noise[each]);
+  const noise = basis ? findings.noise[basis] : null;
+  const open = unfinished(data);
+  const figure = (value: string, label: string, note = '') => ({ value, label, note });
+  const metrics =
+    search.testMetric === search.metric
+      ? search.metric
+      : `${search.metric} on validation, ${search.testMetric} on the hidden test set`;
+  return [
+    {
+      block: 'text',
+      as: 'note',
+      text: `task ${search.task} · profile ${search.profile} · ${spaceText(search.space)} · ${metrics}, ${search.lowerIsBetter ? 'lower' : 'higher'} is better`,
+    },
+    { block: 'claims', sentences: verdict(data, findings) },
+    ...(open === null ? [] : [warning(open)]),
+    ...data.endings.map(({ sentence }) => warning(sentence)),
+    ...agentEndSentences(data).map((sentence) => warning(`${sentence}.`)),
+    {
+      block: 'figures',
+      figures: [
+        figure(count(proposals.proposed), 'proposed'),
+        figure(
+          count(proposals.evaluated),
+          'evaluated',
+          proposals.cached > 0 ? `${count(proposals.cached)} cached` : '',
+        ),
+        figure(count(proposals.failed), 'failed'),
+        figure(count(proposals.rejected + proposals.duplicate), 'rejected or duplicate'),
+        figure(count(data.agents.length), data.agents.length === 1 ? 'agent' : 'agents'),
+        figure(duration(budget.spent.minutes * 60), 'wall time'),
+        figure(duration(budget.spent.deviceSeconds), ...deviceTimeName(budget.spent)),
+        figure(
+          noise ? score(noise.sd) : '–',
+          'std across seeds',
+          noise && basis ? `${basisName[basis]}, ${noise.degrees} df` : 'no node has two seeds',
+        ),
+      ],
+    },
+    ...legendBlocks(search),
+  ];
+}
+
+/** Versions, machine and commands behind these figures. */
+function provenanceOf({ search, provenance }: ReportData): Provenance {
+  const { airaVersion, taskVersion, evaluator, machine, startedAt, searchFile, commands } = provenance;
+  return {
+    facts: [
+      { fact: 'Aira', value: airaVersion },
+      { fact: 'task version', value: taskVersion },
+      { fact: 'evaluator', value: evaluator },
+      ...search.primitives.map(({ token, title, digest }) => ({ fact: token, value: `${title}, ${digest}` })),
+      { fact: 'search seed', value: String(search.seed) },
+      { fact: 'started', value: startedAt },
+      ...machine,
+    ],
+    commands,
+    files: [{ title: 'Search file', text: searchFile }],
+  };
+}
+
+/** Cents are too coarse for single calls. */
+const money = (dollars: number): string => `$${dollars.toFixed(dollars < 1 ? 4 : 2)}`;
+
+function savedSentence({ budget: { saved } }: ReportData): string {
+  const { evaluations, deviceSeconds } = saved;
+  if (evaluations === 0) return 'No cache hits.';
+  const what = evaluations === 1 ? 'cache hit' : 'cache hits';
+  return `${count(evaluations)} ${what} avoided ${duration(deviceSeconds)} of training.`;
+}
+
+/** Utilisation of the devices. */
+function devicesSentence({ devices }: ReportData): string {
+  if (!devices) return '';
+  const { count: of, busy } = devices;
+  const who = of === 1 ? 'One worker was' : `${count(of)} workers were`;
+  return ` ${who} busy ${percent(busy)} of the time from the first training to the last.`;
+}
+
+/** Limits, use, and what cache hits avoided. */
+function budgetSection(data: ReportData): Section {
+  const { limit, spent } = data.budget;
+  const [device, ofIt] = deviceTimeName(spent);
+  const lines = [
+    { what: 'evaluations of proposals', used: spent.evaluations, limit: limit.evaluations, text: count },
+    {
+      what: 'wall time',
+      used: spent.minutes * 60,
+      limit: limit.minutes === undefined ? undefined : limit.minutes * 60,
+      text: duration,
+    },
+    {
+      what: `${device}, all devices${ofIt && ` (${ofIt})`}`,
+      used: spent.deviceSeconds,
+      limit: limit.deviceSeconds,
+      text: duration,
+    },
+    ...(spent.calls.calls === 0
+      ? []
+      : [
+          {
+            what: `${count(spent.calls.calls)} LLM calls`,
+            used: spent.calls.dollars,
+            limit: limit.dollars,
+            text: money,
+          },
+          { what: 'LLM tokens, input and output', used: spent.calls.tokens, limit: limit.tokens, text: count },
+        ]),
+  ];
+  const total = data.phases.reduce((sum, { seconds }) => sum + seconds, 0);
+  const used: Block = {
+    block: 'table',
+    columns: [
+      { head: 'what', kind: 'name' },
+      { head: 'used', kind: 'number' },
+      { head: 'limit', kind: 'number' },
+      { head: 'share', kind: 'number' },
+      { head: '' },
+    ],
+    rows: lines.map(({ what, used: amount, limit: most, text }) => [
+      what,
+      text(amount),
+      most === undefined ? 'none' : text(most),
+      most === undefined ? '' : percent(amount / most),
+      most === undefined ? '' : { meter: amount / most, label: `${what}: ${percent(amount / most)}` },
+    ]),
+  };
+  const phases: Block = {
+    block: 'table',
+    columns: [
+      { head: 'phase', kind: 'name' },
+      { head: 'time', kind: 'number' },
+      { head: 'share', kind: 'number' },
+      { head: '' },
+    ],
+    rows: data.phases.map(({ phase, seconds }) => [
+      phase,
+      duration(seconds),
+      total > 0 ? percent(seconds / total) : '–',
+      total > 0 ? { meter: seconds / total, label: `${phase}: ${percent(seconds / total)}` } : '',
+    ]),
+  };
+  return {
+    id: 'budget',
+    title: 'Budget',
+    blocks: [
+      {
+        block: 'columns',
+        columns: [
+          [used, { block: 'text', text: `${savedSentence(data)}${devicesSentence(data)}` }],
+          data.phases.length === 0 ? [] : [phases],
+        ],
+      },
+    ],
+  };
+}
