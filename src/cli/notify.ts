@@ -3,13 +3,16 @@ import { expectedSeconds } from '../domain/ladder.ts';
 import type { SearchStatus } from '../domain/messages.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { metricValue } from '../domain/task.ts';
-import { type Clock, 
+import {
+  type Clock,
   childEnvironment,
   type Environment,
-  exec,jsonLine, printable, 
+  exec,
+  jsonLine,
   printable,
-  readTextFile,type Timers, 
-  type Timers,} from '../platform/index.ts';
+  readTextFile,
+  type Timers,
+} from '../platform/index.ts';
 import type { Ending } from './display.ts';
 
 /**

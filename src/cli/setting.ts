@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { LabOptions } from '../actors/index.ts';
 import { type Access, accessOfSeedFile, withoutCredentials } from '../bus/index.ts';
-import { errorMessage, PrerequisiteError, PrerequisiteError } from '../domain/errors.ts';
+import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { probeEngine } from '../evaluators/index.ts';

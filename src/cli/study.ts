@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
-import { dirname, join, join, relative, resolve, resolve } from 'node:path';
-import type { TrainedRun } from '../actors/index.ts';
-import { openLab, runStudy } from '../actors/index.ts';
-import { createModel, OwnScaffolds, OwnScaffolds, Searchers, searcherFiles } from '../agents/index.ts';
+import { dirname, join, relative, resolve } from 'node:path';
+import { openLab, runStudy, type TrainedRun } from '../actors/index.ts';
+import { createModel, OwnScaffolds, Searchers, searcherFiles } from '../agents/index.ts';
 import { usesCorpus } from '../domain/agent.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { searchIdSchema } from '../domain/ids.ts';
@@ -11,19 +10,30 @@ import { type PlanContext, planSearch, spaceOf } from '../domain/plan.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { manifestOf, primitiveFolders, readTable, runsScripts, type Table, versionFor } from '../evaluators/index.ts';
 import { loadCorpus, memoized, notesRetriever } from '../literature/index.ts';
-import { chooseDevices, createLogger, type Device, inspectMachine, packageRoot, packageRoot, systemClock, systemTimers } from '../platform/index.ts';
+import {
+  chooseDevices,
+  createLogger,
+  type Device,
+  inspectMachine,
+  packageRoot,
+  systemClock,
+  systemTimers,
+} from '../platform/index.ts';
 import { type StudyReport, studyHtml, studyJson, studyMarkdown, writeWhole } from '../report/index.ts';
 import {
   type Arm,
-  agentsOf,analyse, 
-  interleaved,type RunResult, 
-  runName,runTabulated, 
-  type Study,type Study, 
+  agentsOf,
+  analyse,
+  interleaved,
+  type RunResult,
+  runName,
+  runTabulated,
+  type Study,
   searchFileOf,
-  type TaskFacts,type TaskFacts, 
+  type TaskFacts,
   tableFacts,
   tableSearch,
-  trainedFacts
+  trainedFacts,
 } from '../studies/index.ts';
 import { contentOf, loadTask, profileOf, registerTask } from '../tasks/index.ts';
 import { airaVersion } from './commands/setup.ts';

@@ -1,6 +1,6 @@
 /** Floors in what scripts read: `aira nodes`, `--json` and the last line of `aira launch --json`. */
 import { expect, it } from 'vitest';
-import { jsonDisplay } from '../../src/cli/display/json.ts';
+import { jsonDisplay } from '../../src/cli/display.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { cli } from '../support/cli.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';

@@ -2,8 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { jsonDisplay } from '../../src/cli/display/json.ts';
-import { plainDisplay } from '../../src/cli/display.ts';
+import { jsonDisplay, plainDisplay } from '../../src/cli/display.ts';
 import { Archive } from '../../src/memory/archive.ts';
 import { cli } from '../support/cli.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';

@@ -5,10 +5,18 @@ import { Command } from 'commander';
 import { limitsFor, roleConnections } from '../../actors/index.ts';
 import { type Access, withoutCredentials } from '../../bus/index.ts';
 import { serves } from '../../domain/architecture.ts';
-import { errorMessage, PrerequisiteError, PrerequisiteError } from '../../domain/errors.ts';
-import type { Check } from '../../evaluators/index.ts';
+import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { type Check, examineMachine, scaleVersion } from '../../evaluators/index.ts';
-import { type Clock, coloursFor, freeBytes, jsonLine, type Logger, leastFreeBytes, makeFolder, printable } from '../../platform/index.ts';
+import {
+  type Clock,
+  coloursFor,
+  freeBytes,
+  jsonLine,
+  type Logger,
+  leastFreeBytes,
+  makeFolder,
+  printable,
+} from '../../platform/index.ts';
 import { exitCodes } from '../fail.ts';
 import { homeOption, jsonOption, option, pathArgument, withOptions } from '../options.ts';
 import { type NatsOptions, natsOptions, partOptions } from '../setting.ts';

@@ -33,8 +33,8 @@ import {
   primitivesOption,
   withOptions,
 } from '../options.ts';
-import { taskItems } from '../scale/zeroShot.ts';
-import { exportCrate } from './crate.ts';
+import { taskItems } from '../zeroShot.ts';
+import { exportCrate } from './copies.ts';
 import { exportRuns, exportTables } from './exportTables.ts';
 
 interface ExportOptions {

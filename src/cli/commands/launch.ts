@@ -39,15 +39,11 @@ import {
 } from '../../platform/index.ts';
 import { openSandbox, probeSandbox, type Sandbox } from '../../sandbox/index.ts';
 import { contentOf, dataFolder, loadTask, profileOf, registerTask } from '../../tasks/index.ts';
-import { jsonDisplay } from '../display/json.ts';
-import { liveDisplay } from '../display/live.ts';
-import type { Display, Ending } from '../display.ts';
-import { plainDisplay } from '../display.ts';
+import { type Display, type Ending, jsonDisplay, plainDisplay } from '../display.ts';
 import { dryRun, measuredSeconds } from '../dryRun.ts';
 import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
-import { natsOptions, unseparated } from '../nats.ts';
-import { nameOf, sender, targetOf } from '../notify/deliver.ts';
-import { Notices } from '../notify/notices.ts';
+import { liveDisplay } from '../liveDisplay.ts';
+import { Notices, nameOf, sender, targetOf } from '../notify.ts';
 import {
   baseUrlOption,
   homeOption,
@@ -69,7 +65,15 @@ import {
   workerNumber,
 } from '../options.ts';
 import { requireSameContent } from '../sameContent.ts';
-import { addressesOf, labOptions, programsOf, recordedAgents, type SystemOptions } from '../setting.ts';
+import {
+  addressesOf,
+  labOptions,
+  natsOptions,
+  programsOf,
+  recordedAgents,
+  type SystemOptions,
+  unseparated,
+} from '../setting.ts';
 import { namedFile, readSearchFile, taskNear } from '../yamlFile.ts';
 import { openDashboard } from './dashboard.ts';
 import { allTestScores, writeReport } from './report.ts';

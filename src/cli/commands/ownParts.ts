@@ -4,10 +4,28 @@ import { Command } from 'commander';
 import { checkScaffoldFile, scaffoldFiles, scaffoldFolders } from '../../agents/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { askPrimitives, primitiveFolders } from '../../evaluators/index.ts';
-import { findPython, makeFolder, packageRoot, printable, printable, coloursFor, findPython, jsonLine, printable, taskRoots, whyNot, whyNot } from '../../platform/index.ts';
-import { checkTask, dataFolder, loadTask, loadTask, type TaskFinding } from '../../tasks/index.ts';
+import {
+  coloursFor,
+  findPython,
+  jsonLine,
+  makeFolder,
+  packageRoot,
+  printable,
+  taskRoots,
+  whyNot,
+} from '../../platform/index.ts';
+import { checkTask, dataFolder, loadTask, type TaskFinding } from '../../tasks/index.ts';
 import { exitCodes } from '../fail.ts';
-import { pathArgument, pathArgument, homeOption, pathArgument, primitivesOption, scaffoldsOption, withOptions, withOptions, homeOption, jsonOption, numberWithin, option, withOptions } from '../options.ts';
+import {
+  homeOption,
+  jsonOption,
+  numberWithin,
+  option,
+  pathArgument,
+  primitivesOption,
+  scaffoldsOption,
+  withOptions,
+} from '../options.ts';
 
 /** What `aira init` copies as it is. */
 const template = join(packageRoot, 'templates', 'workspace');

@@ -1,6 +1,16 @@
 import { existsSync } from 'node:fs';
 import { Argument, Command } from 'commander';
-import { type Component, type ComponentDeps, limitsFor, openChat, openLab, roleConnections, startAgent, startArchivist, tokensOf } from '../../actors/index.ts';
+import {
+  type Component,
+  type ComponentDeps,
+  limitsFor,
+  openChat,
+  openLab,
+  roleConnections,
+  startAgent,
+  startArchivist,
+  tokensOf,
+} from '../../actors/index.ts';
 import { createModel, OwnScaffolds, Searchers, scaffoldFolders } from '../../agents/index.ts';
 import type { Role } from '../../bus/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
@@ -26,7 +36,7 @@ import {
   unsafeOption,
   withOptions,
 } from '../options.ts';
-import { labOptions, natsOptions, unseparated, labOptions, type SystemOptions } from '../setting.ts';
+import { labOptions, natsOptions, type SystemOptions, unseparated } from '../setting.ts';
 import { archiveInitCommand } from './credentials.ts';
 import { ensureSetUp } from './setup.ts';
 

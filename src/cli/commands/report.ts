@@ -6,8 +6,16 @@ import type { ClaimsNow } from '../../audit/index.ts';
 import type { SearchId } from '../../domain/ids.ts';
 import type { ReplyOf, TestPurpose } from '../../domain/messages.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import { Archive, type ArchiveReader, openForReading, readArchive, readArchive, archivePath, isThere, readArchive, type TestScore } from '../../memory/index.ts';
-import { coloursFor, jsonLine, jsonLine, systemClock } from '../../platform/index.ts';
+import {
+  Archive,
+  type ArchiveReader,
+  archivePath,
+  isThere,
+  openForReading,
+  readArchive,
+  type TestScore,
+} from '../../memory/index.ts';
+import { coloursFor, jsonLine, systemClock } from '../../platform/index.ts';
 import { reportHtml, resultOf, summary, writeScaleReport, writeWhole } from '../../report/index.ts';
 import {
   lossTable,

@@ -1,34 +1,52 @@
 import { existsSync } from 'node:fs';
-import { join, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Argument, Command } from 'commander';
 import { openLab } from '../../actors/index.ts';
-import { PrerequisiteError, PrerequisiteError, toError } from '../../domain/errors.ts';
+import { PrerequisiteError, toError } from '../../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../../domain/ids.ts';
 import { contentHash } from '../../domain/json.ts';
 import { checkSize } from '../../domain/plan.ts';
 import type { ScalePoint } from '../../domain/scale.ts';
 import type { SearchSpec } from '../../domain/search.ts';
 import type { DeviceClass } from '../../domain/task.ts';
-import type { ScaleWorkerOptions } from '../../evaluators/index.ts';
-import { buildTokens, primitiveFolders, type SweepEvent, sweepJob, type TaskItems, tokenData, tokenData, trainerJob } from '../../evaluators/index.ts';
-import { type ArchiveReader, archivePath, isThere, readArchive } from '../../memory/index.ts';
-import { chooseDevices, type Device, findPython, gpuMemoryBytes, inspectMachine, inspectMachine, jsonLine, type Machine, makeFolder, packageRoot } from '../../platform/index.ts';
-import type { PlanMachine, ScaleFile } from '../../scale/index.ts';
 import {
-  dataNameOf,dataNameOf, 
+  buildTokens,
+  primitiveFolders,
+  type ScaleWorkerOptions,
+  type SweepEvent,
+  sweepJob,
+  type TaskItems,
+  tokenData,
+  trainerJob,
+} from '../../evaluators/index.ts';
+import { type ArchiveReader, archivePath, isThere, readArchive } from '../../memory/index.ts';
+import {
+  chooseDevices,
+  type Device,
+  findPython,
+  gpuMemoryBytes,
+  inspectMachine,
+  jsonLine,
+  type Machine,
+  makeFolder,
+  packageRoot,
+} from '../../platform/index.ts';
+import {
+  dataNameOf,
   forecastText,
   generatedName,
+  type PlanMachine,
   planSpec,
-  type ResolvedPlan,type ResolvedPlan, 
+  type ResolvedPlan,
   resolvePlan,
   type ScaleFile,
   scaleFileSchema,
   scaleObservations,
-  smallestRuns,smallestRuns, 
-  vocabularyOf
+  smallestRuns,
+  vocabularyOf,
 } from '../../scale/index.ts';
 import { dataFolder, importTokens } from '../../tasks/index.ts';
-import { exitCodes, exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
+import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
 import {
   homeOption,
   jsonOption,

@@ -6,7 +6,7 @@ import { Command } from 'commander';
 import * as z from 'zod';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { evaluatorVersion, versionFor } from '../../evaluators/index.ts';
-import { childEnvironment, exec, isCheckout, isCheckout, packageRoot, packageRoot } from '../../platform/index.ts';
+import { childEnvironment, exec, isCheckout, packageRoot } from '../../platform/index.ts';
 import { option, withOptions } from '../options.ts';
 
 const script = join(packageRoot, 'scripts', 'setup.mjs');

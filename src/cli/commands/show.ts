@@ -4,18 +4,17 @@ import { Argument, Command } from 'commander';
 import { mean } from 'd3-array';
 import { shortCandidate } from '../../domain/candidate.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
-import type { SearchId } from '../../domain/ids.ts';
 import { nodeId, type SearchId } from '../../domain/ids.ts';
 import { type Files, parseProgram } from '../../domain/program.ts';
 import type { SearchSpec } from '../../domain/search.ts';
-import { fitnessOf, metricValue, metricValue, rungs } from '../../domain/task.ts';
+import { fitnessOf, metricValue, rungs } from '../../domain/task.ts';
 import { type EvaluationRecord, type NodeRecord, readArchive, statusOf } from '../../memory/index.ts';
-import { jsonLine, jsonLine, makeFolder, printable, printable } from '../../platform/index.ts';
+import { jsonLine, makeFolder, printable } from '../../platform/index.ts';
 import { resultsTsv } from '../../report/index.ts';
 import { floorAbove } from '../../statistics/index.ts';
 import { triedText } from '../../views/index.ts';
 import { exitCodes } from '../fail.ts';
-import { homeOption, homeOption, jsonOption, jsonOption, option, option, pathArgument, searchArgument, searchArgument, withOptions, withOptions } from '../options.ts';
+import { homeOption, jsonOption, option, pathArgument, searchArgument, withOptions } from '../options.ts';
 import { hiddenScores } from './report.ts';
 
 interface ShowOptions {

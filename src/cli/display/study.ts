@@ -2,8 +2,7 @@ import { createLogUpdate } from 'log-update';
 import { shortCandidate } from '../../domain/candidate.ts';
 import { coloursFor, jsonLine, printable } from '../../platform/index.ts';
 import type { Analysis, Comparison, RunResult, Study } from '../../studies/index.ts';
-import { clockTime, score } from '../display.ts';
-import { eventVersion } from './json.ts';
+import { clockTime, eventVersion, score } from '../display.ts';
 
 const colours = coloursFor(process.stdout);
 
