@@ -55,8 +55,8 @@ export {
 export { type ScaleWorkerOptions, trainerJob, trunkOf } from './scale/trainerJob.ts';
 export { engineFor, evaluatorVersion, probeEngine, workerCommand } from './stacks/engine.ts';
 export { NativeWorker, type NativeWorkerOptions } from './stacks/nativeWorker.ts';
+export type { WorkerCommand } from './stacks/trainer.ts';
 export { WorkerStartError } from './stacks/trainer.ts';
-export type { WorkerCommand } from './stacks/workerProcess.ts';
 export {
   type BuildProgress,
   buildTable,

@@ -28,8 +28,7 @@ import {
   type Timers,
 } from '../../platform/index.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello, Verdict } from '../evaluator.ts';
-import { describeEnd, diagnose, withStderrTail } from '../stacks/trainer.ts';
-import { type ProcessEnd, WorkerProcess } from '../stacks/workerProcess.ts';
+import { describeEnd, diagnose, type ProcessEnd, WorkerProcess, withStderrTail } from '../stacks/trainer.ts';
 import { scaleVersion } from '../version.ts';
 import { longestScaleLine, type ScaleEvent, type ScaleResult, scaleEventSchema } from './protocol.ts';
 import { describeScale } from './tools.ts';

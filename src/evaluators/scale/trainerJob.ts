@@ -15,7 +15,7 @@ import type { DeviceClass } from '../../domain/task.ts';
 import { childEnvironment, type Device, trainersDirectory } from '../../platform/index.ts';
 import { primitivesEnvironment } from '../primitives.ts';
 import { trainerVariables } from '../stacks/engine.ts';
-import type { WorkerCommand } from '../stacks/workerProcess.ts';
+import type { WorkerCommand } from '../stacks/trainer.ts';
 
 /** What a worker of runs at scale declares. */
 export interface ScaleWorkerOptions {

@@ -16,7 +16,7 @@ import {
   trainersDirectory,
 } from '../../platform/index.ts';
 import { primitivesEnvironment } from '../primitives.ts';
-import type { WorkerCommand } from './workerProcess.ts';
+import type { WorkerCommand } from './trainer.ts';
 
 /** The CPU engines that set-up chooses from. */
 const cpuEngineSchema = z.enum(['native', 'torch']);

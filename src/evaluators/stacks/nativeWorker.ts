@@ -33,8 +33,8 @@ import {
 } from '../../platform/index.ts';
 import { type EvaluateHandlers, type Evaluator, Population, type Verdict } from '../evaluator.ts';
 import type { Hello, WorkerEvent } from '../protocol.ts';
+import type { ProcessEnd, WorkerCommand } from './trainer.ts';
 import { describeEnd, diagnose, Trainer, WorkerStartError } from './trainer.ts';
-import type { ProcessEnd, WorkerCommand } from './workerProcess.ts';
 
 export interface NativeWorkerOptions {
   readonly command: WorkerCommand;
