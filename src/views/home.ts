@@ -25,8 +25,8 @@ import type { Heard } from './homeLists.ts';
 import { searchRow, WrittenReports, workersOf, zeroShotScores } from './homeLists.ts';
 import { nodeDetailOf, Recording, rawText } from './nodeDetail.ts';
 import { overviewOf, pausedSubjects, type SearchContext } from './overview.ts';
+import { sectionsOf } from './report/page.ts';
 import { scaleOf } from './scale.ts';
-import { sectionsOf } from './sections.ts';
 import { line } from './texts.ts';
 
 /** Searches whose columns stay in memory; one of 1e5 nodes takes about 50 MB. */

@@ -13,7 +13,7 @@ import type { Call, EvaluationDetail, NodeDetail, Reading, Round } from './api.t
 import { apiVersion } from './apiSearch.ts';
 import { type IsVetoed, mentionOf, nodeRowOf } from './columns.ts';
 import type { SearchContext } from './overview.ts';
-import { fullSizeSection } from './sections.ts';
+import { fullSizeSection } from './report/page.ts';
 import { candidateOf, finite, line, line, longest, longText, longText, longTextOrNull, longTextOrNull, metricOf } from './texts.ts';
 import { argumentsText } from './trace/exchangeTexts.ts';
 import { triedText } from './trace/page.ts';
