@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { distance as levenshtein } from 'fastest-levenshtein';
 import { describe, expect, it } from 'vitest';
 import { knobsOf, skeleton } from '../../src/agents/models/tuner.ts';
-import { applyEdits, programForms } from '../../src/agents/operators/programs/answers.ts';
+import { applyEdits, programForms } from '../../src/agents/operators/programAnswers.ts';
 import { oneLine, quoted, quotedCode } from '../../src/agents/operators/quote.ts';
 import { leaked } from '../../src/audit/leaks.ts';
 import { parseArchitecture } from '../../src/domain/architecture.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { think } from '../../../src/agents/index.ts';
-import { applyEdits, EditError } from '../../../src/agents/operators/programs/answers.ts';
+import { applyEdits, EditError } from '../../../src/agents/operators/programAnswers.ts';
 import type { AgentSpec } from '../../../src/domain/agent.ts';
 import type { View } from '../../../src/domain/node.ts';
 import { type Brief, type ProgramSpace, parseProgram, programText } from '../../../src/domain/program.ts';

@@ -6,6 +6,7 @@ import type { Experiment } from '../../../domain/search.ts';
 import { hunksOf } from '../../../platform/index.ts';
 import { lessonTokens, reasonTokens, tokensOf } from '../answers.ts';
 import type { CandidatePrompts, Statement } from '../candidatePrompts.ts';
+import { applyEdits, EditError, programForms, programListForm, type StatedProgram } from '../programAnswers.ts';
 import {
   analysisPrompt,
   caps,
@@ -20,7 +21,6 @@ import {
 } from '../prompts.ts';
 import { quoted, quotedCode, trimmed } from '../quote.ts';
 import { fill, jsonForm, shown } from '../template.ts';
-import { applyEdits, EditError, programForms, programListForm, type StatedProgram } from './answers.ts';
 import { fencedForm } from './fences.ts';
 
 export interface ProgramPromptDeps {
