@@ -18,10 +18,22 @@
 import { serves } from '../../domain/architecture.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import type { Job } from '../../domain/evaluation.ts';
-import { type Clock, createLogger, type Deferred, deferred, deviceClassOf, type Logger, type MemoryProbe, procMemory, systemClock, systemTimers, type Timers } from '../../platform/index.ts';
+import {
+  type Clock,
+  createLogger,
+  type Deferred,
+  deferred,
+  deviceClassOf,
+  type Logger,
+  type MemoryProbe,
+  procMemory,
+  systemClock,
+  systemTimers,
+  type Timers,
+} from '../../platform/index.ts';
 import { type EvaluateHandlers, type Evaluator, Population, type Verdict } from '../evaluator.ts';
 import type { Hello, WorkerEvent } from '../protocol.ts';
-import { type ProcessEnd, type WorkerCommand, describeEnd, diagnose, Trainer, WorkerStartError } from './trainer.ts';
+import { describeEnd, diagnose, type ProcessEnd, Trainer, type WorkerCommand, WorkerStartError } from './trainer.ts';
 
 export interface NativeWorkerOptions {
   readonly command: WorkerCommand;

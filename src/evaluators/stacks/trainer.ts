@@ -13,9 +13,27 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { versionWith } from '../../domain/architecture.ts';
 import { PrerequisiteError, RetryableError } from '../../domain/errors.ts';
-import { type Deferred, deferred, LineReader, type MemoryProbe, OutputLog, printable, setupRemedy, type Timers } from '../../platform/index.ts';
+import {
+  type Deferred,
+  deferred,
+  LineReader,
+  type MemoryProbe,
+  OutputLog,
+  printable,
+  setupRemedy,
+  type Timers,
+} from '../../platform/index.ts';
 import type { Verdict } from '../evaluator.ts';
-import { anyHelloSchema, type Hello, helloSchema, longestLine, protocolVersion, type WorkerEvent, type WorkerRequest, workerEventSchema } from '../protocol.ts';
+import {
+  anyHelloSchema,
+  type Hello,
+  helloSchema,
+  longestLine,
+  protocolVersion,
+  type WorkerEvent,
+  type WorkerRequest,
+  workerEventSchema,
+} from '../protocol.ts';
 
 /**
  * One child process in its own process group.
