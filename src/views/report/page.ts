@@ -16,8 +16,7 @@ import { aggregationSection, extrapolationSection } from './sections/aggregation
 import { claimSection } from './sections/claims.ts';
 import { codeSection } from './sections/code.ts';
 import { comparisonSection, comparisonSection, failureSection, rungSection, rungSection, testSection } from './sections/comparisons.ts';
-import { leaderboardSection } from './sections/leaderboard.ts';
-import { progressSection } from './sections/progress.ts';
+import { leaderboardSection, progressSection } from './sections/leaderboard.ts';
 
 /** What the report of a search shows. */
 export function reportPage(data: ReportData): SectionsPage {
