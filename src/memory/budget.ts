@@ -46,7 +46,7 @@ const minutesOver = (minutes: number): Objection => ({
   message: `the ${minutes} minutes are used`,
 });
 
-/** Use of a search's budget: always sums over rows, never counters (I2); `tallies` caches them. */
+/** Limits and use of a search's budget. `tallies` caches the sums. */
 export function budget(db: Database, tallies: SearchStats, rulings: Rulings) {
   // Two indexed counts: attempts, and refused attempts.
   const attempted = db.prepare<[string, string, number], { n: number }>(
@@ -126,15 +126,7 @@ const rehearsalRecordSchema = z.object({
 /** A rehearsal with its settlement, which is null if it has none. */
 export type RehearsalRecord = z.infer<typeof rehearsalRecordSchema>;
 
-/**
- * Reservations and device time of rehearsals (I9).
- *
- * REH-1  Settled plus reserved never exceeds the limit of the agent, nor, with trainings and what is reserved for them, that of
- *        the search: checking and reserving is one transaction.
- * REH-2  A settlement is at most its reservation: the run was ended there.
- * REH-3  An agent runs one rehearsal at a time. If it reserves another, its unsettled one was lost with its process, which may
- *        have run it to the limit: it is charged in full.
- */
+/** Reservations and device time of rehearsals. `objectionOf` says what the search has no room for. */
 export function rehearsalLedger(db: Database, objectionOf: (spec: SearchSpec, seconds: number) => string | null) {
   const insert = db.prepare(
     `INSERT INTO rehearsals (search, id, agent, ordinal, tool, seconds, at)
@@ -244,15 +236,7 @@ interface Sums {
   n: number;
 }
 
-/**
- * Reservations and costs of LLM calls (I9).
- *
- * CAL-1  Settled plus reserved never exceeds a limit of the search or the agent: checking and reserving is one transaction,
- *        so any number of agents may reserve concurrently.
- * CAL-2  An agent has one running call. If it reserves another, its unsettled call was lost with its process. It may have been
- *        billed, so it is charged what answered calls of this model cost at most, for the same purpose if there are any; in
- *        full if none was answered yet.
- */
+/** Reservations and costs of LLM calls. */
 export function calls(db: Database) {
   const insert = db.prepare(
     `INSERT INTO calls (search, id, agent, ordinal, purpose, model, request, dollars, tokens, at)

@@ -12,7 +12,7 @@
  *     horizon, those of earlier searches as they were when the search was opened. So a view is a function of the
  *     specification and the archive at that time (VIE-1).
  *
- * PLA-1. It is a function of the results that the attempt may know, so a resumed search notices the same (I5).
+ * PLA-1. A plateau is a function of the results that the attempt may know, so a resumed search notices the same (I5).
  * PLA-2. What was read is stored in memory only: a new process reads the results of an agent once more.
  */
 import type { Database } from 'better-sqlite3';
@@ -64,19 +64,7 @@ export type InsightRecord = z.infer<typeof insightRecordSchema>;
 
 type Other = Known & { readonly agent: AgentName };
 
-/**
- * Claims of ideas, and insights.
- *
- * Role: decides a claim, records its reply, says what an attempt may read. Non-role: what an agent does with a refusal (agents).
- *
- * IDE-1. A claim of an attempt gets one reply, which is recorded: a resume and a replay get the same, whatever has happened since
- *     (I5).
- * IDE-2. A granted claim counts until its lease is over by the clock of the archive, its attempt is submitted (with all
- *     candidates of its thought), or its agent is retired. Nothing is updated: all follow from other facts.
- * IDE-3. Insights are visible like the attempts before which they were stated: own ones at once, those of others up to the
- *     horizon, those of earlier searches as they were when the search was opened. So a view is a function of the
- *     specification and the archive at that time (VIE-1).
- */
+/** Claims of ideas, and insights. Call writing methods inside a transaction. */
 export function ideas(db: Database, { searches }: { searches: Searches }) {
   const recorded = db.prepare<[string, string, number, string], { reply: string }>(
     'SELECT reply FROM idea_claims WHERE search = ? AND agent = ? AND ordinal = ? AND digest = ?',
@@ -313,15 +301,7 @@ interface Course {
   since: number;
 }
 
-/**
- * Agents that have stopped to improve.
- *
- * Role: notices it from an agent's own results on the screening rung, in the order of its attempts, records and announces it
- * once per best node. Non-role: changing what the agent does.
- *
- * PLA-1. It is a function of the results that the attempt may know, so a resumed search notices the same (I5).
- * PLA-2. What was read is stored in memory only: a new process reads the results of an agent once more.
- */
+/** Agents that have stopped to improve. */
 export function plateaus(db: Database, out: Outbox) {
   const results = db.prepare<
     { search: string; agent: string; after: number; to: number },

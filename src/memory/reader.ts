@@ -112,16 +112,7 @@ interface EvaluationFigures {
   readonly flops: number | null;
 }
 
-/**
- * Queries of people's pages: whole columns of a search and what changed since, within read transactions.
- *
- * Role: SQL that a page needs and no decision does. Non-role: what a figure means (views), writing, test scores (I4).
- *
- * BRO-1  What a page asks of one node, or since a sequence, scans no table: `tests/memory/browse.test.ts` reads the query plans.
- *        A first load, sums over workers and a full-text filter read the rows of their search once.
- * BRO-2  `sequence` orders everything that pages show: the archive announces each change in the transaction that
- *        makes it (LED-1), so what was read at one sequence is brought up to date by the announcements after it.
- */
+/** Queries of people's pages: whole columns of a search and what changed since, within read transactions. */
 export function browse(db: Database) {
   const version = db.prepare<[], { data_version: number }>('PRAGMA data_version');
   const sequence = db.prepare<[], { seq: number }>('SELECT coalesce(max(seq), 0) AS seq FROM outbox');

@@ -167,9 +167,7 @@ export function restore(folder: string, home: string, now: number): BackupManife
       'use another backup',
     );
   }
-  if (existsSync(archivePath(home))) {
-    throw new PrerequisiteError('home-used', `${home} has an archive already`, 'choose a new --home');
-  }
+  requireUnused(home);
   privateHome(home);
   // The archive last: a home without one is empty, whatever else an interrupted restore left in it.
   for (const { name } of [...manifest.files].sort(
@@ -206,14 +204,19 @@ function readManifest(folder: string): BackupManifest {
       remedy,
     );
   }
-  if (manifest.data.archive > schemaVersion) {
-    throw new PrerequisiteError(
-      'archive-newer',
-      `${folder} was written by a newer Aira (archive version ${manifest.data.archive}, this version reads up to ${schemaVersion})`,
-      'update Aira',
-    );
-  }
+  refuseNewerCopy(`${folder} was written`, manifest.data.archive);
   return manifest.data;
+}
+
+function requireUnused(home: string): void {
+  if (!existsSync(archivePath(home))) return;
+  throw new PrerequisiteError('home-used', `${home} has an archive already`, 'choose a new --home');
+}
+
+function refuseNewerCopy(what: string, version: number): void {
+  if (version <= schemaVersion) return;
+  const versions = `archive version ${version}, this version reads up to ${schemaVersion}`;
+  throw new PrerequisiteError('archive-newer', `${what} by a newer Aira (${versions})`, 'update Aira');
 }
 
 // One search out of an archive, and into another.
@@ -251,16 +254,8 @@ export function importSearch(
   tables: Iterable<LedgerTable>,
   now: number,
 ): void {
-  if (existsSync(archivePath(home))) {
-    throw new PrerequisiteError('home-used', `${home} has an archive already`, 'choose a new --home');
-  }
-  if (from.archive > schemaVersion) {
-    throw new PrerequisiteError(
-      'archive-newer',
-      `the search was exported by a newer Aira (archive version ${from.archive}, this version reads up to ${schemaVersion})`,
-      'update Aira',
-    );
-  }
+  requireUnused(home);
+  refuseNewerCopy('the search was exported', from.archive);
   privateHome(home);
   const staging = join(home, '.importing');
   rmSync(staging, { recursive: true, force: true });
