@@ -1,7 +1,6 @@
 /** Programs travel outside JSON: reasons in JSON, each file or change in a fenced block that names it. */
 import { describe, expect, it } from 'vitest';
-import { programForms } from '../../../src/agents/operators/programAnswers.ts';
-import { withFencedPrograms } from '../../../src/agents/operators/programs/fences.ts';
+import { programForms, withFencedPrograms } from '../../../src/agents/operators/programAnswers.ts';
 import { readLeniently } from '../../../src/llm/chat.ts';
 
 const reasons = { hypothesis: 'h', change: 'c', expected_fitness: null, evidence: [] };

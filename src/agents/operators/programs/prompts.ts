@@ -6,7 +6,14 @@ import type { Experiment } from '../../../domain/search.ts';
 import { hunksOf } from '../../../platform/index.ts';
 import { lessonTokens, reasonTokens, tokensOf } from '../answers.ts';
 import type { CandidatePrompts, Statement } from '../candidatePrompts.ts';
-import { applyEdits, EditError, programForms, programListForm, type StatedProgram } from '../programAnswers.ts';
+import {
+  applyEdits,
+  EditError,
+  fencedForm,
+  programForms,
+  programListForm,
+  type StatedProgram,
+} from '../programAnswers.ts';
 import {
   analysisPrompt,
   caps,
@@ -21,7 +28,6 @@ import {
 } from '../prompts.ts';
 import { quoted, quotedCode, trimmed } from '../quote.ts';
 import { fill, jsonForm, shown } from '../template.ts';
-import { fencedForm } from './fences.ts';
 
 export interface ProgramPromptDeps {
   readonly task: string;
