@@ -11,9 +11,8 @@ import { budgetOf, packageFor, prepareTask } from '../programs/commands.ts';
 import { manifestSchema, type Prepared } from '../programs/preparation.ts';
 import { runTrial } from '../programs/trial.ts';
 import { trainerVariables } from '../stacks/engine.ts';
-import { Divisions, NoRows } from './divisions.ts';
 import { failedRehearsal, type RehearsalRunner, sandboxOnce } from './runner.ts';
-import { runScript } from './script.ts';
+import { Divisions, NoRows, runScript } from './script.ts';
 
 /** Rows that a rehearsal is scored on. */
 const rows = { check_candidate: 64, run_experiment: 1000 } as const;
