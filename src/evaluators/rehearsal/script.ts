@@ -8,13 +8,13 @@
  * AGS-2. It runs for no longer than `limitSeconds`; nothing of it runs afterwards (SBX-1).
  * AGS-3. What comes back is printable and bounded; of a failure, the end of the traceback, exception last.
  */
-import { chmodSync, chmodSync, mkdirSync, mkdtempSync, mkdtempSync, readdirSync, rmSync, rmSync, statSync, writeFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AiraError, TerminalError } from '../../domain/errors.ts';
 import type { Files } from '../../domain/program.ts';
 import type { Rehearsed } from '../../domain/rehearsal.ts';
-import { type Device, gpuOf, printable, printable, trainersDirectory } from '../../platform/index.ts';
+import { type Device, gpuOf, printable, trainersDirectory } from '../../platform/index.ts';
 import { box, outputFolder, type ReadOnlyMount, type Sandbox } from '../../sandbox/index.ts';
 import { type DesignPackage, runTrustedModule } from '../../tasks/index.ts';
 import { stageVerdict } from '../programs/hosted.ts';

@@ -14,9 +14,8 @@ import { bases, basisName, type Findings, findingsOf, findingsOf, proposalsOf, s
 import { agentSection, funnelSection, memorySection } from './sections/agents.ts';
 import { aggregationSection, extrapolationSection } from './sections/aggregation.ts';
 import { claimSection } from './sections/claims.ts';
-import { codeSection } from './sections/code.ts';
 import { comparisonSection, comparisonSection, failureSection, rungSection, rungSection, testSection } from './sections/comparisons.ts';
-import { leaderboardSection, progressSection } from './sections/leaderboard.ts';
+import { codeSection, leaderboardSection, progressSection } from './sections/leaderboard.ts';
 
 /** What the report of a search shows. */
 export function reportPage(data: ReportData): SectionsPage {
