@@ -13,8 +13,7 @@ import type { ReportData } from './data.ts';
 import { bases, basisName, type Findings, findingsOf, findingsOf, proposalsOf, scoresOn } from './findings.ts';
 import { agentSection, funnelSection, memorySection } from './sections/agents.ts';
 import { aggregationSection, extrapolationSection } from './sections/aggregation.ts';
-import { claimSection } from './sections/claims.ts';
-import { comparisonSection, comparisonSection, failureSection, rungSection, rungSection, testSection } from './sections/comparisons.ts';
+import { claimSection, comparisonSection, comparisonSection, failureSection, rungSection, rungSection, testSection } from './sections/comparisons.ts';
 import { codeSection, leaderboardSection, progressSection } from './sections/leaderboard.ts';
 
 /** What the report of a search shows. */

@@ -1,20 +1,21 @@
 import { descending, group } from 'd3-array';
+import type { ClaimRecord } from '../../../domain/claim.ts';
 import { metricValue, type Rung } from '../../../domain/task.ts';
 import { agreementSentence, marginOf, twoSigma } from '../../../statistics/index.ts';
-import type { Block, Section, Text } from '../../page.ts';
+import type { Block, Section, Section, Text } from '../../page.ts';
 import {
   candidateCell,
   candidateHead,
-  candidateText,
-  count,
-  type MetricDirection,
+  candidateText,change, 
+  count,count, 
+  type MetricDirection,type MetricDirection, 
   metric,
   score,
-  shortened,
+  shortened
 } from '../../texts.ts';
-import { contestCells, floorsText } from '../claims.ts';
+import { contestCells, floorsText, intervalText } from '../claims.ts';
 import type { ReportData, ReportNode } from '../data.ts';
-import { basisName, type ComparisonRows, type Findings, meanOn, nodeName, scoresOn, verdictName } from '../findings.ts';
+import { basisName, basisName, type ComparisonRows, type Findings, meanOn, nodeName, scoresOn, verdictName, verdictName } from '../findings.ts';
 import { axisColumn, nameCell, scoreCells, sharedAxis } from './leaderboard.ts';
 
 const outcomes = { better: 'good', worse: 'bad', even: null } as const;
@@ -256,4 +257,65 @@ function scatter({ nodes, search }: ReportData, lower: Rung, upper: Rung): Block
         ]
       : []),
   ];
+}
+
+/** `2001 to 2005` for seeds without a gap, else one by one. */
+function seedsText(seeds: readonly number[]): string {
+  const [first = 0] = seeds;
+  const last = seeds.at(-1) ?? first;
+  if (seeds.length === 0) return 'none';
+  if (seeds.length > 2 && last - first === seeds.length - 1) return `${first} to ${last}`;
+  return seeds.join(', ');
+}
+
+/** The record of a report's claims (I11), for people and for `aira audit`; `readClaims` reads it back. */
+export function claimSection(record: ClaimRecord, direction: MetricDirection): Section {
+  const { comparisons } = record;
+  return {
+    id: 'claims',
+    title: 'Claims',
+    blocks: [
+      {
+        block: 'text',
+        as: 'note',
+        text: [
+          'Sentences, verdicts and intervals of the report, with nodes and seeds. ',
+          { text: `aira audit ${record.search}`, as: 'code' },
+          ' derives them from the archive again and compares.',
+        ],
+      },
+      ...(comparisons.length === 0
+        ? []
+        : [
+            {
+              block: 'table',
+              columns: [
+                { head: 'node', kind: 'name' },
+                { head: 'against', kind: 'name' },
+                { head: 'on', kind: 'text' },
+                { head: 'verdict', kind: 'name' },
+                { head: 'difference', kind: 'number' },
+                { head: 'interval', kind: 'number' },
+                { head: 'coverage', kind: 'number' },
+                { head: 'seeds', kind: 'text' },
+              ],
+              rows: comparisons.map(({ basis, contender, reference, verdict, seeds, difference, interval, level }) => [
+                { node: contender },
+                { node: reference },
+                basisName[basis],
+                verdictName[verdict],
+                difference === null ? '–' : change(difference, direction),
+                interval === null ? '–' : intervalText(interval, direction),
+                `${(100 * level).toFixed(2)} %`,
+                [`${count(seeds.length)}: ${seedsText(seeds)}`],
+              ]),
+            } as const,
+          ]),
+      {
+        block: 'fold',
+        summary: `${comparisons.length} comparisons as JSON`,
+        blocks: [{ block: 'pre', text: JSON.stringify(record), record: true }],
+      },
+    ],
+  };
 }
