@@ -19,6 +19,15 @@
 
 export { Archive } from './archive.ts';
 export type { RehearsalRecord } from './budget.ts';
+export {
+  type BackupManifest,
+  backUp,
+  importSearch,
+  type LedgerRow,
+  type LedgerTable,
+  ledgerOf,
+  restore,
+} from './copies.ts';
 export { archivePath, isThere, openForReading, privateHome } from './database.ts';
 export { silenceLimitMs } from './ensemble.ts';
 export { maxAttempts } from './evaluations.ts';
@@ -29,12 +38,3 @@ export type { NodeColumns, OutcomeColumns } from './reader.ts';
 export { type ArchiveReader, readArchive } from './reader.ts';
 export { type EvaluationRecord, type NodeRecord, statusOf, storedTestScores, type TestScore } from './records.ts';
 export { differingTotals } from './searchStats.ts';
-export {
-  type BackupManifest,
-  backUp,
-  importSearch,
-  type LedgerRow,
-  type LedgerTable,
-  ledgerOf,
-  restore,
-} from './transfer.ts';

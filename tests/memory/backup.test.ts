@@ -4,9 +4,9 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { backUp, restore } from '../../src/memory/copies.ts';
 import { openForWriting } from '../../src/memory/database.ts';
 import { schemaVersion } from '../../src/memory/migrations.ts';
-import { backUp, restore } from '../../src/memory/transfer.ts';
 import { codeOf } from '../support/errors.ts';
 import { temporaryFolder } from '../support/home.ts';
 
