@@ -4,7 +4,7 @@ import { TerminalError } from '../../domain/errors.ts';
 import type { Brief } from '../../domain/program.ts';
 import type { Experiment } from '../../domain/search.ts';
 import type { CandidatePrompts } from './candidatePrompts.ts';
-import { programPrompts } from './programs/prompts.ts';
+import { programPrompts } from './programPrompts.ts';
 import { stackPrompts } from './stackPrompts.ts';
 
 /** What the questions of one agent share. */
