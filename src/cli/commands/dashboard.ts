@@ -107,7 +107,7 @@ async function connectLab(setting: Setting, home: string): Promise<LiveLab | nul
   try {
     const viewer = await buses.open('viewer');
     const person = await buses.open('person');
-    const { Outsider } = await import('../mcp/index.ts');
+    const { Outsider } = await import('../../mcp/index.ts');
     const proposers = new Map<SearchId, InstanceType<typeof Outsider>>();
     const proposer = async (search: SearchId) => {
       const known = proposers.get(search);
@@ -205,7 +205,7 @@ export async function openDashboard(
   options: SystemOptions,
 ): Promise<Dashboard> {
   // Loaded on demand: no other command serves HTTP.
-  const { startDashboard } = await import('../dashboard/index.ts');
+  const { startDashboard } = await import('../../dashboard/index.ts');
   const setting = partOptions(options);
   const dashboard = await startDashboard({
     homes,
