@@ -11,8 +11,7 @@ import { budgetOf, packageFor, prepareTask } from '../programs/commands.ts';
 import { manifestSchema, type Prepared } from '../programs/preparation.ts';
 import { runTrial } from '../programs/trial.ts';
 import { trainerVariables } from '../stacks/engine.ts';
-import { failedRehearsal, type RehearsalRunner, sandboxOnce } from './runner.ts';
-import { Divisions, NoRows, runScript } from './script.ts';
+import { Divisions, failedRehearsal, NoRows, type RehearsalRunner, runScript, sandboxOnce } from './script.ts';
 
 /** Rows that a rehearsal is scored on. */
 const rows = { check_candidate: 64, run_experiment: 1000 } as const;

@@ -17,7 +17,7 @@ import type { DeviceClass } from '../../domain/task.ts';
 import { chooseDevices, type Device, inspectMachine } from '../../platform/index.ts';
 import type { EvaluatorOptions } from '../openEvaluator.ts';
 import { ProgramRehearsals } from './programs.ts';
-import { failedRehearsal, type RehearsalRunner } from './runner.ts';
+import { failedRehearsal, type RehearsalRunner } from './script.ts';
 import { StackRehearsals } from './stacks.ts';
 
 /** As of a worker; the device is chosen when it is first needed. */

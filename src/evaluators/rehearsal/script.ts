@@ -13,13 +13,44 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AiraError, TerminalError } from '../../domain/errors.ts';
 import type { Files } from '../../domain/program.ts';
-import type { Rehearsed } from '../../domain/rehearsal.ts';
-import { type Device, gpuOf, printable, trainersDirectory } from '../../platform/index.ts';
-import { box, outputFolder, type ReadOnlyMount, type Sandbox } from '../../sandbox/index.ts';
+import type { Rehearsal, Rehearsed, Rehearsed, Stage } from '../../domain/rehearsal.ts';
+import { cut, type Device, gpuOf, printable, printable, trainersDirectory } from '../../platform/index.ts';
+import { box, openSandbox, outputFolder, type ReadOnlyMount, type Sandbox, type Sandbox } from '../../sandbox/index.ts';
 import { type DesignPackage, runTrustedModule } from '../../tasks/index.ts';
+import type { EvaluatorOptions } from '../openEvaluator.ts';
 import { stageVerdict } from '../programs/hosted.ts';
 import { trainerVariables } from '../stacks/engine.ts';
-import { failedRehearsal } from './runner.ts';
+
+/** What runs rehearsals of one kind of candidate. */
+export interface RehearsalRunner {
+  /** @param started is called when the device is in use: from then on the limit counts. */
+  run(stage: Stage, rehearsal: Rehearsal, started: () => void, signal: AbortSignal): Promise<Rehearsed>;
+  close(): Promise<void>;
+}
+
+const longestMessage = 4000;
+
+/** A failure in a form that fits the archive. */
+export const failedRehearsal = (
+  reason: Extract<Rehearsed, { status: 'failed' }>['reason'],
+  message: string,
+  seconds: number,
+): Rehearsed => {
+  const text = cut(printable(message, { lines: true }).trim(), longestMessage);
+  return { status: 'failed', reason, message: text, seconds };
+};
+
+/** Opens the sandbox when it is first needed, and again after a failure. */
+export function sandboxOnce(options: EvaluatorOptions): () => Promise<Sandbox> {
+  let opened: Promise<Sandbox> | null = null;
+  return () => {
+    opened ??= openSandbox(options).catch((thrown) => {
+      opened = null;
+      throw thrown;
+    });
+    return opened;
+  };
+}
 
 const longestSeconds = 600;
 
