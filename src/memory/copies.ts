@@ -1,3 +1,23 @@
+/**
+ * Copies of what an archive has, and new archives of them.
+ *
+ * Role: a backup of a lab, running or not, and a home of such a folder; all rows of one search, table by table, and a new archive
+ * of such rows. Non-role: files of exports and their digests (`export`), what the rows mean (the audit says), and what is
+ * rebuilt: credentials (a restored lab makes its own), streams of the bus, checkpoints of thoughts, reports.
+ *
+ * - BAK-1 The copy of the archive is one moment of it, read in one transaction: `VACUUM INTO`. SQLite's page-wise backup starts
+ *   again at each write of another process, so with a busy lab it would never end.
+ * - BAK-2 Recorded answers are copied after the archive, so that each answer that the archive refers to is in the copy.
+ * - BAK-3 A backup is whole once its manifest is there, which is written last; a restore checks each digest before it writes.
+ * - BAK-4 Neither writes over anything: the folder of a backup must be new, and a home with an archive is refused.
+ *
+ * - TRA-1 All that a search shares with others goes with it, such as the trainings that answered its cache hits; nothing of
+ *   another search does.
+ * - TRA-2 Rows have no sequence numbers: those of the new archive have no gaps, and its next row cannot collide with them.
+ * - TRA-3 Rows from outside are data of known columns, bound as values, into tables whose constraints hold; then everything that
+ *   the commands read is parsed. An archive with one unreadable row does not come to be.
+ * - TRA-4 Only a finished search moves. What is imported can neither be resumed nor answer for a training of a new search.
+ */
 import { createHash } from 'node:crypto';
 import {
   closeSync,
@@ -24,27 +44,6 @@ import { makeFolder, readTextFile, whyNot } from '../platform/index.ts';
 import { archivePath, openForReading, openForWriting, privateHome } from './database.ts';
 import { migrate, schemaVersion } from './migrations.ts';
 import { readArchive } from './reader.ts';
-
-/**
- * Copies of what an archive has, and new archives of them.
- *
- * Role: a backup of a lab, running or not, and a home of such a folder; all rows of one search, table by table, and a new archive
- * of such rows. Non-role: files of exports and their digests (`export`), what the rows mean (the audit says), and what is
- * rebuilt: credentials (a restored lab makes its own), streams of the bus, checkpoints of thoughts, reports.
- *
- * - BAK-1 The copy of the archive is one moment of it, read in one transaction: `VACUUM INTO`. SQLite's page-wise backup starts
- *   again at each write of another process, so with a busy lab it would never end.
- * - BAK-2 Recorded answers are copied after the archive, so that each answer that the archive refers to is in the copy.
- * - BAK-3 A backup is whole once its manifest is there, which is written last; a restore checks each digest before it writes.
- * - BAK-4 Neither writes over anything: the folder of a backup must be new, and a home with an archive is refused.
- *
- * - TRA-1 All that a search shares with others goes with it, such as the trainings that answered its cache hits; nothing of
- *   another search does.
- * - TRA-2 Rows have no sequence numbers: those of the new archive have no gaps, and its next row cannot collide with them.
- * - TRA-3 Rows from outside are data of known columns, bound as values, into tables whose constraints hold; then everything that
- *   the commands read is parsed. An archive with one unreadable row does not come to be.
- * - TRA-4 Only a finished search moves. What is imported can neither be resumed nor answer for a training of a new search.
- */
 
 // Backups of a lab.
 

@@ -50,7 +50,14 @@ export {
 } from './texts.ts';
 export { attributionSentence, changeVerdict, differenceFigures } from './trace/attribution.ts';
 export { type Confrontation, confront, confrontationNote, confrontationRows } from './trace/compare.ts';
-export { type Exchange, exchangesOf, timelineOf } from './trace/exchanges.ts';
-export { exchangeFacts, exchangeTexts, exchangeTitle, timelineLines } from './trace/exchangeTexts.ts';
+export {
+  type Exchange,
+  exchangeFacts,
+  exchangesOf,
+  exchangeTexts,
+  exchangeTitle,
+  timelineLines,
+  timelineOf,
+} from './trace/exchanges.ts';
 export { costText, type FullTrace, thoughtText, tracePage, triedText } from './trace/page.ts';
 export { type AgentStory, type Step, type Story, storyOf } from './trace/story.ts';

@@ -15,7 +15,7 @@ import { type IsVetoed, mentionOf, nodeRowOf } from './columns.ts';
 import type { SearchContext } from './overview.ts';
 import { fullSizeSection } from './report/page.ts';
 import { candidateOf, finite, line, line, longest, longText, longText, longTextOrNull, longTextOrNull, metricOf } from './texts.ts';
-import { argumentsText } from './trace/exchangeTexts.ts';
+import { argumentsText } from './trace/exchanges.ts';
 import { triedText } from './trace/page.ts';
 
 const taskScoresSchema = z.record(z.string(), z.record(z.string(), z.number().nullable())).catch({});

@@ -7,7 +7,7 @@ import { agentEndText, candidateMarks, count, percent, score, shortened, signed 
 import { attributionSection } from './attribution.ts';
 import { type Confrontation, confrontationSection } from './compare.ts';
 import type { Exchange, Moment } from './exchanges.ts';
-import { exchangeBlocks, timelineBlock } from './exchangeTexts.ts';
+import { exchangeBlocks, timelineBlock } from './exchanges.ts';
 import type { AgentStory, Mention, Step, Story } from './story.ts';
 import { explorationBlocks, markOf, operatorTable, treeOf } from './tree.ts';
 

@@ -8,7 +8,7 @@ import { readArchive } from '../../../src/memory/reader.ts';
 import { noColours } from '../../../src/platform/colours.ts';
 import { confrontationText, storyHtml, storyText } from '../../../src/report/index.ts';
 import { confront, exchangesOf, type FullTrace, storyOf, timelineOf } from '../../../src/views/index.ts';
-import { argumentsText } from '../../../src/views/trace/exchangeTexts.ts';
+import { argumentsText } from '../../../src/views/trace/exchanges.ts';
 import { manualClock, temporaryFolder } from '../../support/home.ts';
 import { agentSpec, measurement, resultOf, searchSpec } from '../../support/specs.ts';
 import { partsOf } from '../page.ts';
