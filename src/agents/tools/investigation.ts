@@ -21,9 +21,18 @@ import { nodeDetails, nodeLine } from '../operators/nodeText.ts';
 import { lastLine, oneLine, quoted } from '../operators/quote.ts';
 import { type LiteratureReader, mostAtOnce } from '../reading/reader.ts';
 import { type Asks, noReading, type ReadingState } from '../reading/tools.ts';
-import { candidateOf, InvalidCall, nodeOf, nodeQueryOf, type OwnToolName, ownToolNames, ownTools } from './forms.ts';
+import {
+  bestFirst,
+  candidateOf,
+  InvalidCall,
+  matchingNodes,
+  nodeOf,
+  nodeQueryOf,
+  type OwnToolName,
+  ownToolNames,
+  ownTools,
+} from './forms.ts';
 import { type MeteredRun, meteredRun, type RehearsalDeps, settleRun } from './metered.ts';
-import { bestFirst, matchingNodes } from './nodes.ts';
 import type { Toolbox, ToolOccasion } from './toolbox.ts';
 
 /** Maximum characters of a result. */
