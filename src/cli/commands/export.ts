@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Argument, Command } from 'commander';
 import { type CarryRule, carryRules } from '../../aggregation/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
+import type { SearchId } from '../../domain/ids.ts';
 import { searchIdSchema } from '../../domain/ids.ts';
 import { rngFor } from '../../domain/rng.ts';
 import { type Family, families } from '../../domain/scale.ts';
@@ -17,9 +18,9 @@ import {
   type TaskItems,
   tokenData,
 } from '../../evaluators/index.ts';
-import { type TableFormat, type Tracker, tableFormats, trackers } from '../../export/index.ts';
-import { type ArchiveReader, readArchive } from '../../memory/index.ts';
-import { findPython, jsonLine } from '../../platform/index.ts';
+import { type TableFormat, type TableFormat, type Tracker, type Tracker, tableFormats, trackers, writeRuns, writeTables } from '../../export/index.ts';
+import { type ArchiveReader, readArchive, readArchive } from '../../memory/index.ts';
+import { findPython, jsonLine, jsonLine, printable } from '../../platform/index.ts';
 import { modelFor, searchProvenance } from '../../scale/index.ts';
 import { compareItems, type ItemScores } from '../../statistics/index.ts';
 import { dataFolder } from '../../tasks/index.ts';
@@ -29,13 +30,13 @@ import {
   jsonOption,
   numberWithin,
   option,
-  pathArgument,
+  pathArgument,pathArgument, 
   primitivesOption,
-  withOptions,
+  withOptions
 } from '../options.ts';
 import { taskItems } from '../zeroShot.ts';
 import { exportCrate } from './copies.ts';
-import { exportRuns, exportTables } from './exportTables.ts';
+import { hiddenScores } from './report.ts';
 
 interface ExportOptions {
   readonly home: string;
@@ -239,4 +240,54 @@ export function exportCommand(done: (code: number) => void): Command {
     option('--with-test', 'tables and runs: add hidden test scores of a finished search; the access is recorded'),
     jsonOption(),
   );
+}
+
+interface Options {
+  readonly home: string;
+  readonly json?: boolean;
+  readonly out?: string;
+  readonly withTest?: boolean;
+}
+
+/** `aira export SEARCH --to …`: the search in the folder of an experiment tracker. */
+async function exportRuns(search: SearchId, options: Options & { readonly to: Tracker }): Promise<number> {
+  const { home, to: tracker } = options;
+  const tests = options.withTest ? await hiddenScores(home, search, 'export --with-test') : [];
+  const reader = readArchive(home);
+  try {
+    const written = await writeRuns(reader, search, { tracker, folder: pathArgument(options.out ?? search), tests });
+    const { version, runs, show } = written;
+    process.stdout.write(
+      options.json
+        ? `${jsonLine(written)}\n`
+        : `${runs} run${runs === 1 ? '' : 's'} written by ${tracker} ${printable(version)}; show them with: ${printable(show)}\n`,
+    );
+    return exitCodes.ok;
+  } finally {
+    reader.close();
+  }
+}
+
+/** `aira export SEARCH --format …`: the tables of a search, one file each. */
+async function exportTables(
+  search: SearchId,
+  options: Options & { readonly format: TableFormat },
+): Promise<number> {
+  const { home, format } = options;
+  const tests = options.withTest ? await hiddenScores(home, search, 'export --with-test') : [];
+  const reader = readArchive(home);
+  try {
+    const folder = pathArgument(options.out ?? search);
+    const written = await writeTables(reader, search, { format, folder, tests });
+    for (const { name, path, rows } of written) {
+      process.stdout.write(
+        options.json
+          ? `${jsonLine({ table: name, path, rows })}\n`
+          : `${`${rows}`.padStart(7)} ${name.padEnd(11)} ${printable(path)}\n`,
+      );
+    }
+    return exitCodes.ok;
+  } finally {
+    reader.close();
+  }
 }
