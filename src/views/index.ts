@@ -48,8 +48,15 @@ export {
   shown,
   signed,
 } from './texts.ts';
-export { attributionSentence, changeVerdict, differenceFigures } from './trace/attribution.ts';
-export { type Confrontation, confront, confrontationNote, confrontationRows } from './trace/compare.ts';
+export {
+  attributionSentence,
+  type Confrontation,
+  changeVerdict,
+  confront,
+  confrontationNote,
+  confrontationRows,
+  differenceFigures,
+} from './trace/compare.ts';
 export {
   type Exchange,
   exchangeFacts,
