@@ -11,8 +11,8 @@ import {
   type SharedThought,
   unusableText,
 } from '../../domain/node.ts';
-import type { ReadingState } from '../reading/tools.ts';
 import type { Decision } from '../scaffolds/decision.ts';
+import type { ReadingState } from '../tools/toolbox.ts';
 import type { FinalResult, Problem, Proposer, SingleResult } from './proposer.ts';
 
 /** An attempt, ready for submission. */

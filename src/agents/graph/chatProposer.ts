@@ -29,10 +29,9 @@ import {
 import { remainingBudgetText, repairPrompt, severalPrompt, shorterPrompt } from '../operators/prompts.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
 import { readerOf } from '../reading/reader.ts';
-import type { ReadingState } from '../reading/tools.ts';
 import { investigation } from '../tools/investigation.ts';
 import type { RehearsalDeps } from '../tools/metered.ts';
-import type { Toolbox } from '../tools/toolbox.ts';
+import type { ReadingState, Toolbox } from '../tools/toolbox.ts';
 import {
   noAnalysis,
   type Problem,

@@ -8,8 +8,7 @@ import type { Stage } from '../../domain/rehearsal.ts';
 import type { Experiment } from '../../domain/search.ts';
 import type { AnyModel, Proposal, ProposalInput } from '../models/model.ts';
 import type { Analysis } from '../operators/answers.ts';
-import type { Asks, ReadingState } from '../reading/tools.ts';
-import type { Toolbox } from '../tools/toolbox.ts';
+import type { Asks, ReadingState, Toolbox } from '../tools/toolbox.ts';
 
 /** The task of the search, in its own words. */
 export interface TaskDescription {

@@ -7,10 +7,9 @@ import { describeNearDuplicate, findNearDuplicate, type NearDuplicate } from '..
 import { isRefused, type Lesson, type View, type ViewNode } from '../../domain/node.ts';
 import type { Brief } from '../../domain/program.ts';
 import { rngFor } from '../../domain/rng.ts';
-import { type Asks, noReading, type ReadingState } from '../reading/tools.ts';
 import { changedAfterRefusals, type Decision, namedBy, type Scaffold } from '../scaffolds/decision.ts';
 import { scaffoldFor } from '../scaffolds/scaffold.ts';
-import type { ToolOccasion } from '../tools/toolbox.ts';
+import { type Asks, noReading, type ReadingState, type ToolOccasion } from '../tools/toolbox.ts';
 import { conclusion, type Thought } from './attempt.ts';
 import {
   type FinalResult,

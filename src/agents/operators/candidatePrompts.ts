@@ -1,6 +1,6 @@
 import type { Purpose } from '../../domain/agent.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
-import type { Passage } from '../reading/tools.ts';
+import type { Passage } from '../tools/toolbox.ts';
 import type { AnswerForm } from './answers.ts';
 
 /** What every proposal states in addition to its candidate. */

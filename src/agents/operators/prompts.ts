@@ -3,7 +3,7 @@ import { type OwnPrimitive, primitiveText, readArchitecture, type StackSpace } f
 import type { LiteratureSpec } from '../../domain/literature.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { Experiment } from '../../domain/search.ts';
-import type { Passage } from '../reading/tools.ts';
+import type { Passage } from '../tools/toolbox.ts';
 import { lineage, nodeDetails, nodeLine, nodeList, notShown, outcome, siblings } from './nodeText.ts';
 import { oneLine, quoted } from './quote.ts';
 import { fill, jsonForm, shown } from './template.ts';

@@ -16,9 +16,16 @@ import type { Operator, View } from '../../domain/node.ts';
 import type { LlmClient, Scope, ToolCall, ToolForm, ToolResult } from '../../llm/index.ts';
 import { readingRules } from '../operators/prompts.ts';
 import { InvalidCall } from '../tools/forms.ts';
-import type { Toolbox } from '../tools/toolbox.ts';
+import {
+  mayCall,
+  noReading,
+  type Passage,
+  type Toolbox,
+  type ToolName,
+  toolSchemas,
+  toolsFor,
+} from '../tools/toolbox.ts';
 import { ownResults, shownItems, shownText } from './shown.ts';
-import { mayCall, noReading, type Passage, type ToolName, toolSchemas, toolsFor } from './tools.ts';
 
 /**
  * The reading of an agent with a language model.
