@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { Argument, Command } from 'commander';
 import { type CarryRule, carryRules } from '../../aggregation/index.ts';
 import { PrerequisiteError } from '../../domain/errors.ts';
-import type { SearchId } from '../../domain/ids.ts';
-import { searchIdSchema } from '../../domain/ids.ts';
+import { type SearchId, searchIdSchema } from '../../domain/ids.ts';
 import { rngFor } from '../../domain/rng.ts';
 import { type Family, families } from '../../domain/scale.ts';
 import {
@@ -18,9 +17,9 @@ import {
   type TaskItems,
   tokenData,
 } from '../../evaluators/index.ts';
-import { type TableFormat, type TableFormat, type Tracker, type Tracker, tableFormats, trackers, writeRuns, writeTables } from '../../export/index.ts';
-import { type ArchiveReader, readArchive, readArchive } from '../../memory/index.ts';
-import { findPython, jsonLine, jsonLine, printable } from '../../platform/index.ts';
+import { type TableFormat, type Tracker, tableFormats, trackers, writeRuns, writeTables } from '../../export/index.ts';
+import { type ArchiveReader, readArchive } from '../../memory/index.ts';
+import { findPython, jsonLine, printable } from '../../platform/index.ts';
 import { modelFor, searchProvenance } from '../../scale/index.ts';
 import { compareItems, type ItemScores } from '../../statistics/index.ts';
 import { dataFolder } from '../../tasks/index.ts';
@@ -30,9 +29,9 @@ import {
   jsonOption,
   numberWithin,
   option,
-  pathArgument,pathArgument, 
+  pathArgument,
   primitivesOption,
-  withOptions
+  withOptions,
 } from '../options.ts';
 import { taskItems } from '../zeroShot.ts';
 import { exportCrate } from './copies.ts';
@@ -269,10 +268,7 @@ async function exportRuns(search: SearchId, options: Options & { readonly to: Tr
 }
 
 /** `aira export SEARCH --format …`: the tables of a search, one file each. */
-async function exportTables(
-  search: SearchId,
-  options: Options & { readonly format: TableFormat },
-): Promise<number> {
+async function exportTables(search: SearchId, options: Options & { readonly format: TableFormat }): Promise<number> {
   const { home, format } = options;
   const tests = options.withTest ? await hiddenScores(home, search, 'export --with-test') : [];
   const reader = readArchive(home);
