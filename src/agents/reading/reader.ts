@@ -15,8 +15,8 @@ import {
 import type { Operator, View } from '../../domain/node.ts';
 import type { LlmClient, Scope, ToolCall, ToolForm, ToolResult } from '../../llm/index.ts';
 import { readingRules } from '../operators/prompts.ts';
-import { InvalidCall } from '../tools/forms.ts';
 import {
+  InvalidCall,
   mayCall,
   noReading,
   type Passage,

@@ -20,19 +20,23 @@ import { investigationRules } from '../operators/investigation.ts';
 import { nodeDetails, nodeLine } from '../operators/nodeText.ts';
 import { lastLine, oneLine, quoted } from '../operators/quote.ts';
 import { type LiteratureReader, mostAtOnce } from '../reading/reader.ts';
+import { type MeteredRun, meteredRun, type RehearsalDeps, settleRun } from './metered.ts';
 import {
+  type Asks,
   bestFirst,
   candidateOf,
   InvalidCall,
   matchingNodes,
   nodeOf,
   nodeQueryOf,
+  noReading,
   type OwnToolName,
   ownToolNames,
   ownTools,
-} from './forms.ts';
-import { type MeteredRun, meteredRun, type RehearsalDeps, settleRun } from './metered.ts';
-import { type Asks, noReading, type ReadingState, type Toolbox, type ToolOccasion } from './toolbox.ts';
+  type ReadingState,
+  type Toolbox,
+  type ToolOccasion,
+} from './toolbox.ts';
 
 /** Maximum characters of a result. */
 export const longestResult = { rehearsal: 4200, node: 8200, listing: 6000, line: 700 } as const;

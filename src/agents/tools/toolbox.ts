@@ -1,4 +1,8 @@
 import * as z from 'zod';
+import { canonicalCandidate, type Space, shortCandidate } from '../../domain/candidate.ts';
+import { errorMessage } from '../../domain/errors.ts';
+import { nodeIdSchema } from '../../domain/ids.ts';
+import { type JsonBounds, parseJson } from '../../domain/json.ts';
 import {
   isOnline,
   type LiteratureSource,
@@ -7,8 +11,22 @@ import {
   type ReadingBudget,
   type Retrieval,
 } from '../../domain/literature.ts';
-import type { Operator, View, ViewNode } from '../../domain/node.ts';
-import type { Tried } from '../../domain/rehearsal.ts';
+import {
+  nodeStatusSchema,
+  type Operator,
+  operatorSchema,
+  ranked,
+  type View,
+  type ViewNode,
+} from '../../domain/node.ts';
+import { type Brief, type Files, parseProgram, programText } from '../../domain/program.ts';
+import {
+  bringsScripts,
+  longestScript,
+  type MultiTurnSpec,
+  type RehearsalName,
+  type Tried,
+} from '../../domain/rehearsal.ts';
 import {
   answerSchema,
   type ChatMessage,
@@ -140,4 +158,199 @@ const spareRounds = 2;
 /** Whether the model may call tools again. */
 export function mayCall({ how, turns, left }: ReadingState, { searches, reads }: LiteratureSpec): boolean {
   return how === 'tools' && left.searches + left.reads > 0 && turns.length / 2 < searches + reads + spareRounds;
+}
+
+/**
+ * Reading the nodes of a view: one definition for the tools of our agents and of agents from outside.
+ */
+
+/** What to look for, as one text. */
+export const wordsSchema = z
+  .string()
+  .min(1)
+  .max(500)
+  .describe('each word must occur in the candidate or the texts of a node');
+
+export const nodeDescriptions = {
+  get_node: 'One node of your view in full, with its candidate.',
+  search_archive: 'Nodes of your view by words, status and operator, best first.',
+} as const;
+
+interface NodeQuery {
+  readonly words?: string | null | undefined;
+  readonly status?: z.infer<typeof nodeStatusSchema> | null | undefined;
+  readonly operator?: z.infer<typeof operatorSchema> | null | undefined;
+}
+
+/** The nodes that match a query, in the order of the view. */
+export function matchingNodes(nodes: readonly ViewNode[], { words, status, operator }: NodeQuery): ViewNode[] {
+  const wanted = (words ?? '').toLowerCase().split(/\s+/).filter(Boolean);
+  return nodes.filter((node) => {
+    if (status != null && node.status !== status) return false;
+    if (operator != null && node.operator !== operator) return false;
+    const { id, candidate, change = '', message = '', lesson = '' } = node;
+    const text = [id, candidate, shortCandidate(candidate), change, message, lesson].join('\n').toLowerCase();
+    return wanted.every((word) => text.includes(word));
+  });
+}
+
+/** Best first, then the others, latest first. */
+export function bestFirst(nodes: readonly ViewNode[]): ViewNode[] {
+  const best = ranked(nodes);
+  const listed = new Set(best.map(({ id }) => id));
+  return [...best, ...nodes.filter(({ id }) => !listed.has(id)).reverse()];
+}
+
+/** Tools of multi-turn operators, apart from those of literature. */
+export const ownToolNames = ['check_candidate', 'run_experiment', 'get_node', 'search_archive'] as const;
+export type OwnToolName = (typeof ownToolNames)[number];
+
+/** Thrown for a call that cannot run; the message goes to the model. */
+export class InvalidCall extends Error {}
+
+const nodeQuery = z.strictObject({
+  words: wordsSchema.nullable(),
+  status: nodeStatusSchema.nullable(),
+  operator: operatorSchema.nullable(),
+});
+const oneNode = z.strictObject({ node: nodeIdSchema.describe('The id of the node.') });
+
+const architecture = z
+  .string()
+  .min(1)
+  .max(8000)
+  .describe('All layers from input to output, as tokens or runs: 2mA+5M+1Mb.');
+const ofStack = z.strictObject({ architecture });
+
+const file = z.strictObject({ name: z.string().max(60), text: z.string().max(262_144) });
+const ofProgram = z.strictObject({
+  files: z.array(file).max(16).describe('Whole files; one that you leave out is taken from the base.'),
+  base: nodeIdSchema.nullable().describe('A node of your view; null: the first parent, or the baseline for a draft.'),
+});
+/** An argument of `run_experiment`, where agents may bring scripts. */
+const script = (sees: string) =>
+  z
+    .string()
+    .max(longestScript)
+    .nullable()
+    .describe(
+      `null: the built-in training. Or a Python program of yours that is run instead: ${sees}, and what it prints comes back.`,
+    );
+const stackWithScript = ofStack.extend({
+  script: script(
+    '`import aira_stack` gives tasks(), rows(task) -> (train, apart) of the training data, build(task) -> the candidate as a torch module with loss(rows, indices) and accuracy(rows), build(task, architecture="...") -> another stack, recipe(); print(aira_stack.__doc__) shows an example',
+  ),
+});
+const programWithScript = ofProgram.extend({
+  script: script('the candidate is in /box/candidate, training data in /box/data/train and /box/data/apart'),
+});
+
+/** Arguments of a tool that rehearses, by kind of candidate. */
+const rehearsalForms = {
+  stack: { check_candidate: ofStack, run_experiment: ofStack, scripted: stackWithScript },
+  program: { check_candidate: ofProgram, run_experiment: ofProgram, scripted: programWithScript },
+} as const;
+
+type Described = readonly [name: OwnToolName, description: string, schema: z.ZodType];
+
+/** The tools that a multi-turn agent may call in this space, with these limits. */
+export function ownTools(space: Space, spec: MultiTurnSpec): ToolForm[] {
+  const { checks, experiments, looks, share } = spec;
+  if (space.kind === 'scale') return [];
+  const forms = rehearsalForms[space.kind];
+  const score =
+    space.kind === 'stack' ? 'on sequences of its own' : 'on 70 % of the training data, scored on the other 30 %';
+  const offered: Described[] = [
+    ...(checks > 0
+      ? [
+          [
+            'check_candidate',
+            'A few steps of training: is it valid, does it run, is it causal, how many parameters and FLOPs.',
+            forms.check_candidate,
+          ] as const,
+        ]
+      : []),
+    ...(experiments > 0
+      ? [
+          [
+            'run_experiment',
+            `Trains it for ${share} of a screening ${score}. Compare such figures with each other only.`,
+            bringsScripts(spec, space) ? forms.scripted : forms.run_experiment,
+          ] as const,
+        ]
+      : []),
+    ...(looks > 0
+      ? [
+          ['get_node', nodeDescriptions.get_node, oneNode] as const,
+          ['search_archive', nodeDescriptions.search_archive, nodeQuery] as const,
+        ]
+      : []),
+  ];
+  return offered.map(([name, description, schema]) => ({ name, description, json: answerSchema(name, schema).json }));
+}
+
+/** A program and a script as one argument. */
+const argumentBounds: JsonBounds = { characters: 512 * 1024, depth: 6, items: 512 };
+
+/** Arguments by a schema. Nullable keys may be absent: servers without schema enforcement let models omit them. */
+function parsed<S extends z.ZodObject>(name: string, schema: S, text: string): z.infer<S> {
+  let value: unknown;
+  try {
+    value = parseJson(text, argumentBounds);
+  } catch (thrown) {
+    throw new InvalidCall(`the arguments of ${name} are not valid JSON: ${errorMessage(thrown).slice(0, 300)}`);
+  }
+  const optional = Object.entries(schema.shape).filter(([, each]) => (each as z.ZodType).safeParse(null).success);
+  const nulls = Object.fromEntries(optional.map(([key]) => [key, null]));
+  const record = z.record(z.string(), z.unknown()).safeParse(value);
+  const result = schema.safeParse(record.success ? { ...nulls, ...record.data } : value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const where = issue?.path.join('.').slice(0, 100) || 'object';
+  throw new InvalidCall(`invalid arguments for ${name}: ${where}: ${issue?.message.slice(0, 200)}`);
+}
+
+export const nodeQueryOf = (text: string) => parsed('search_archive', nodeQuery, text);
+export const nodeOf = (text: string) => parsed('get_node', oneNode, text).node;
+
+/** What the arguments of a rehearsal may refer to. */
+interface CandidateContext {
+  readonly space: Space;
+  readonly spec: MultiTurnSpec;
+  readonly brief?: Brief | undefined;
+  readonly parents: readonly ViewNode[];
+  readonly nodes: readonly ViewNode[];
+}
+
+function filesOf(node: ViewNode): Files {
+  try {
+    return parseProgram(node.candidate);
+  } catch {
+    throw new InvalidCall(`${node.id} has no program; give whole files, or another base`);
+  }
+}
+
+function scriptOf(given: object): { script?: string } {
+  const found = 'script' in given ? given.script : null;
+  return typeof found === 'string' && found.trim() !== '' ? { script: found } : {};
+}
+
+/** The canonical candidate, and the script if there is one, of a call that rehearses. @throws InvalidCall; CandidateError. */
+export function candidateOf(
+  tool: RehearsalName,
+  text: string,
+  { space, spec, brief, parents, nodes }: CandidateContext,
+): { candidate: string; script?: string } {
+  const scripted = tool === 'run_experiment' && bringsScripts(spec, space);
+  if (space.kind === 'stack') {
+    const given = parsed(tool, scripted ? stackWithScript : ofStack, text);
+    return { candidate: canonicalCandidate(given.architecture, space), ...scriptOf(given) };
+  }
+  const given = parsed(tool, scripted ? programWithScript : ofProgram, text);
+  const { files, base } = given;
+  const named = base === null ? parents[0] : nodes.find(({ id }) => id === base);
+  if (base !== null && named === undefined) throw new InvalidCall(`${base} is not in your view`);
+  const below = named ? filesOf(named) : (brief?.baseline ?? {});
+  const own = Object.fromEntries(files.map((each) => [each.name.replace(/^\.\//, ''), each.text]));
+  return { candidate: canonicalCandidate(programText({ ...below, ...own }), space), ...scriptOf(given) };
 }
