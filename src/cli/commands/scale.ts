@@ -46,6 +46,7 @@ import {
   vocabularyOf,
 } from '../../scale/index.ts';
 import { dataFolder, importTokens } from '../../tasks/index.ts';
+import { type ScaleDisplay, scaleDisplay } from '../display.ts';
 import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
 import {
   homeOption,
@@ -58,7 +59,6 @@ import {
   withOptions,
   workerNumber,
 } from '../options.ts';
-import { type ScaleDisplay, scaleDisplay } from '../scale/display.ts';
 import { labOptions, natsOptions, type SystemOptions } from '../setting.ts';
 import { type ReadFile, readYamlFile } from '../yamlFile.ts';
 import { digestOfItems, evaluateZeroShot, taskItems } from '../zeroShot.ts';
