@@ -54,5 +54,5 @@ export {
   type Thought,
   think,
 } from './think.ts';
-export type { RehearsalDeps } from './tools/metered.ts';
+export type { RehearsalDeps } from './tools/investigation.ts';
 export { bestFirst, matchingNodes, nodeDescriptions, wordsSchema } from './tools/toolbox.ts';

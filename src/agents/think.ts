@@ -17,7 +17,7 @@ import type { AnyModel } from './models/model.ts';
 import type { OwnScaffolds } from './scaffolds/ownFiles.ts';
 import type { Searchers } from './searchers/searchers.ts';
 import { searcherThought } from './searchers/thought.ts';
-import type { RehearsalDeps } from './tools/metered.ts';
+import type { RehearsalDeps } from './tools/investigation.ts';
 
 export { type Attempt, attemptsOf, type Thought } from './graph/attempt.ts';
 export type { TaskDescription } from './graph/proposer.ts';

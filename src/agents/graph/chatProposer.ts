@@ -29,8 +29,7 @@ import {
 import { remainingBudgetText, repairPrompt, severalPrompt, shorterPrompt } from '../operators/prompts.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
 import { readerOf } from '../reading/reader.ts';
-import { investigation } from '../tools/investigation.ts';
-import type { RehearsalDeps } from '../tools/metered.ts';
+import { investigation, type RehearsalDeps } from '../tools/investigation.ts';
 import type { ReadingState, Toolbox } from '../tools/toolbox.ts';
 import {
   noAnalysis,
