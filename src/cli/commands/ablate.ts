@@ -6,7 +6,6 @@ import { checkModels, keyring, loadPrices } from '../../llm/index.ts';
 import { findPython } from '../../platform/index.ts';
 import { fewestSeeds, type Study, studySchema } from '../../studies/index.ts';
 import { dataFolder } from '../../tasks/index.ts';
-import { studyDisplay, studyJsonDisplay } from '../display/study.ts';
 import { dryRun, measuredSeconds, studyTotal } from '../dryRun.ts';
 import { exitCodes, onInterrupt } from '../fail.ts';
 import {
@@ -21,7 +20,15 @@ import {
   workerNumber,
 } from '../options.ts';
 import { addressesOf } from '../setting.ts';
-import { makeRuns, planStudy, type StudyPlan, shownPath, writeStudy } from '../study.ts';
+import {
+  makeRuns,
+  planStudy,
+  type StudyPlan,
+  shownPath,
+  studyDisplay,
+  studyJsonDisplay,
+  writeStudy,
+} from '../study.ts';
 import { namedFile, readYamlFile } from '../yamlFile.ts';
 import { ensureSetUp } from './setup.ts';
 
