@@ -28,8 +28,8 @@ import {
 } from '../operators/answers.ts';
 import { remainingBudgetText, repairPrompt, severalPrompt, shorterPrompt } from '../operators/prompts.ts';
 import { promptsFor } from '../operators/promptsFor.ts';
-import { readerOf } from '../reading/reader.ts';
 import { investigation, type RehearsalDeps } from '../tools/investigation.ts';
+import { readerOf } from '../tools/reading.ts';
 import type { ReadingState, Toolbox } from '../tools/toolbox.ts';
 import {
   noAnalysis,

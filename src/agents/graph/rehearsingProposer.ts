@@ -3,7 +3,7 @@ import { TerminalError } from '../../domain/errors.ts';
 import { parseProgram } from '../../domain/program.ts';
 import { longestShort, type MultiTurnSpec } from '../../domain/rehearsal.ts';
 import type { AnyModel } from '../models/model.ts';
-import { mostAtOnce } from '../reading/reader.ts';
+import { mostAtOnce } from '../tools/reading.ts';
 import type { Toolbox } from '../tools/toolbox.ts';
 import { drawn, localProposer, type Proposer, resultOf } from './proposer.ts';
 

@@ -25,7 +25,7 @@ import type { Clock } from '../../platform/index.ts';
 import { nodeDetails, nodeLine } from '../operators/nodeText.ts';
 import { lastLine, oneLine, quoted } from '../operators/quote.ts';
 import { fill } from '../operators/template.ts';
-import { type LiteratureReader, mostAtOnce } from '../reading/reader.ts';
+import { type LiteratureReader, mostAtOnce } from './reading.ts';
 import {
   type Asks,
   bestFirst,
