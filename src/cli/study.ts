@@ -25,11 +25,12 @@ import {
   systemTimers,
 } from '../platform/index.ts';
 import { type StudyReport, studyHtml, studyJson, studyMarkdown, writeWhole } from '../report/index.ts';
-import type { Analysis, Comparison, RunResult, Study } from '../studies/index.ts';
 import {
+  type Analysis,
   type Arm,
   agentsOf,
   analyse,
+  type Comparison,
   interleaved,
   type RunResult,
   runName,
