@@ -1,4 +1,4 @@
-import { type Architecture, type Architecture, canonicalText, composition, type Primitive } from '../domain/architecture.ts';
+import { type Architecture, canonicalText, composition, type Primitive } from '../domain/architecture.ts';
 import { TerminalError } from '../domain/errors.ts';
 import type { AgentName, NodeId } from '../domain/ids.ts';
 

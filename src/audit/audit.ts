@@ -14,18 +14,15 @@ import * as z from 'zod';
 import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { ArchiveReader } from '../memory/index.ts';
-import { batchIndependence, type Retraining } from './batchIndependence.ts';
 import { budgets } from './budgets.ts';
-import { type ClaimsOf, claims } from './claims.ts';
 import { completeness } from './completeness.ts';
+import { type Secret, secretsContained, testScores } from './leaks.ts';
 import { ledgerFirst } from './ledgerFirst.ts';
 import { type FilesOf, namedContent } from './namedContent.ts';
-import { type ReplayDeps, replayable } from './replay.ts';
-import { scoreProvenance } from './scoreProvenance.ts';
-import { type Secret, secretsContained } from './secrets.ts';
+import { type ClaimsOf, claims, type ReplayDeps, replayable } from './recomputed.ts';
+import { uniqueness } from './records.ts';
+import { batchIndependence, type Retraining, scoreProvenance } from './scores.ts';
 import { type Finding, type Invariant, invariants, type Subject } from './subject.ts';
-import { testScores } from './testScores.ts';
-import { uniqueness } from './uniqueness.ts';
 
 export interface AuditOptions extends ReplayDeps {
   readonly reader: ArchiveReader;

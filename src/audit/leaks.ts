@@ -3,15 +3,15 @@ import { join, relative } from 'node:path';
 import { errorMessage } from '../domain/errors.ts';
 import { testPurposes } from '../domain/messages.ts';
 import {
-  CheckReport,CheckReport, 
-  counted,counted, 
+  CheckReport,
+  counted,
   countOf,
-  type Finding,type Finding, 
+  type Finding,
   isOwnNode,
-  rowsOf,rowsOf, 
-  type Subject,type Subject, 
+  rowsOf,
+  type Subject,
   screeningClosedAt,
-  short
+  short,
 } from './subject.ts';
 
 /** Purposes for which people may read test scores; none leads back into a search. */

@@ -2,14 +2,13 @@ import { ZodError } from 'zod';
 import { type AnyModel, type Attempt, attemptsOf, type ChatThinking, type ThinkDeps, think } from '../agents/index.ts';
 import { type AgentSpec, usesCorpus } from '../domain/agent.ts';
 import type { ClaimRecord, WrittenClaims } from '../domain/claim.ts';
-import { AiraError, AiraError, errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
+import { AiraError, errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { nodeId } from '../domain/ids.ts';
 import { armsOf, chatArms, isLocal, isOutside, isProgram, type LocalModelName } from '../domain/model.ts';
 import { scaffoldLabel } from '../domain/scaffold.ts';
 import { experimentOf, stageOf } from '../domain/search.ts';
 import { loadCorpus } from '../literature/index.ts';
-import type { NodeRecord } from '../memory/index.ts';
-import { storedTestScores, type TestScore } from '../memory/index.ts';
+import { type NodeRecord, storedTestScores, type TestScore } from '../memory/index.ts';
 import { CheckReport, counted, type Finding, type Subject } from './subject.ts';
 
 /** Fits of one surrogate may differ in the last bits between library versions. */

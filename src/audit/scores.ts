@@ -1,22 +1,21 @@
 import * as z from 'zod';
 import { AiraError, errorMessage } from '../domain/errors.ts';
-import { type Job, jobSchema, jobSchema, type Outcome } from '../domain/evaluation.ts';
+import { type Job, jobSchema, type Outcome } from '../domain/evaluation.ts';
 import { rationaleSchema } from '../domain/node.ts';
 import { scaleFiguresSchema } from '../domain/scale.ts';
-import type { DeviceClass } from '../domain/task.ts';
-import { metricValue } from '../domain/task.ts';
+import { type DeviceClass, metricValue } from '../domain/task.ts';
 import { maxAttempts } from '../memory/index.ts';
 import {
-  CheckReport,CheckReport, 
-  counted,counted, 
+  CheckReport,
+  counted,
   countOf,
-  type Finding,type Finding, 
+  type Finding,
   ofKind,
   publishedEventsOf,
   requestOf,
-  rowsOf,rowsOf, 
-  type Subject,type Subject, 
-  short,short 
+  rowsOf,
+  type Subject,
+  short,
 } from './subject.ts';
 
 /** All columns of a proposal. There is none for a score. */

@@ -1,12 +1,23 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, join, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { makeFolder, packageRoot } from '../platform/index.ts';
 import { analyseScale, type ScaleAnalysis, type ScaleQuestion, type ZeroShotResult } from '../scale/index.ts';
 import { type Analysis, inferenceSentence, type RunResult, type Study, type TaskFacts } from '../studies/index.ts';
-import { count, type Page, percent, type ReportData, reportPage, scaleFiguresOf, score, shown, signed, studyOfText } from '../views/index.ts';
+import {
+  count,
+  type Page,
+  percent,
+  type ReportData,
+  reportPage,
+  scaleFiguresOf,
+  score,
+  shown,
+  signed,
+  studyOfText,
+} from '../views/index.ts';
 
 /**
  * Role: a page as one HTML file, from the components that the dashboard shows: rendered here as text, with the script that brings

@@ -29,8 +29,6 @@ export {
   crossedInterval,
   type Judged,
 } from './crossed.ts';
-export { type AccuracyDifference, compareItems, type ItemScores } from './itemPairs.ts';
-export { noisePrior } from './noisePrior.ts';
 export {
   criticalValue,
   detectable,
@@ -44,8 +42,14 @@ export {
   pairsNeeded,
   permutationTest,
 } from './pairs.ts';
-export { auditProxy, type ProxyAudit, type RungScores } from './proxyAudit.ts';
-export { type Agreement, agreement, agreementSentence } from './rankCorrelation.ts';
+export {
+  type Agreement,
+  agreement,
+  agreementSentence,
+  auditProxy,
+  type ProxyAudit,
+  type RungScores,
+} from './proxyAudit.ts';
 export {
   type EqualCompute,
   type Estimate,
@@ -55,13 +59,24 @@ export {
 } from './scalingBootstrap.ts';
 export type { ScalingPoint } from './scalingFit.ts';
 export { fitLaw, type LawResult } from './scalingLaw.ts';
-export { bandedCurve, type Curve, elo, normalisedScore, type Rating, validRate } from './scores.ts';
+export {
+  type AccuracyDifference,
+  bandedCurve,
+  type Curve,
+  compareItems,
+  elo,
+  type ItemScores,
+  normalisedScore,
+  type Rating,
+  validRate,
+} from './scores.ts';
 export {
   type Comparison,
   comparePaired,
   marginOf,
   type Noise,
   type NoisePrior,
+  noisePrior,
   pairedNoise,
   pooledNoise,
   type SeedScore,

@@ -1,6 +1,5 @@
-import { mean, mean, variance } from 'd3-array';
-import type { Interval } from './pairs.ts';
-import { criticalValue } from './pairs.ts';
+import { mean, variance } from 'd3-array';
+import { criticalValue, type Interval } from './pairs.ts';
 import { pairedNoise, pooledNoise, type SeedScore } from './seeds.ts';
 
 /** One architecture on two rungs. */

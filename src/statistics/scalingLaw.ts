@@ -1,5 +1,4 @@
-import type { ScalingPoint } from './scalingFit.ts';
-import { leastSquares } from './scalingFit.ts';
+import { leastSquares, type ScalingPoint } from './scalingFit.ts';
 
 /**
  * Approach 3 of Hoffmann et al. 2022 (arXiv 2203.15556): L(N, D) = E + A / N^alpha + B / D^beta, fitted to all trainings of one

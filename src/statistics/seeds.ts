@@ -1,4 +1,4 @@
-import { deviation, mean, mean, sum, variance } from 'd3-array';
+import { deviation, mean, sum, variance } from 'd3-array';
 import { criticalValue } from './pairs.ts';
 
 /** The score of one training. */

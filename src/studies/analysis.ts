@@ -1,5 +1,5 @@
 import { max, mean, min } from 'd3-array';
-import { type Rng, rngFor, rngFor } from '../domain/rng.ts';
+import { type Rng, rngFor } from '../domain/rng.ts';
 import {
   bandedCurve,
   type CrossedPair,
@@ -13,7 +13,6 @@ import {
   fewestPairs,
   holm,
   type Interval,
-  type Interval,
   iqmDifference,
   type Judged,
   normalisedScore,
@@ -24,9 +23,7 @@ import {
   type Rating,
   validRate,
 } from '../statistics/index.ts';
-import type { RunResult, TaskFacts } from './results.ts';
-import { type RunResult, worthWithout } from './results.ts';
-import type { Study } from './spec.ts';
+import { type RunResult, type TaskFacts, worthWithout } from './results.ts';
 import { comparedPairs, type Study } from './spec.ts';
 
 const curveResamples = 500;

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import {
-  apiVersion,apiVersion, 
-  count,count, 
+  apiVersion,
+  count,
   longText,
   nodeRow,
   operatorSchema,
@@ -10,7 +10,7 @@ import {
   score,
   spent,
   statusSchema,
-  time
+  time,
 } from './apiSearch.ts';
 import type { Block, Section, Span, Text } from './page.ts';
 

@@ -4,12 +4,12 @@ import { shortCandidate } from '../domain/candidate.ts';
 import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import { nodeStatusSchema, originSchema, operators as proposers } from '../domain/node.ts';
-import { fitnessOf, metricValue, type Rung, rungs, rungs } from '../domain/task.ts';
-import type { ArchiveReader, ArchiveReader, NodeColumns, OutcomeColumns } from '../memory/index.ts';
+import { fitnessOf, metricValue, type Rung, rungs } from '../domain/task.ts';
+import type { ArchiveReader, NodeColumns, OutcomeColumns } from '../memory/index.ts';
 import type { Mention, NodeRow, Nodes } from './api.ts';
 import { apiVersion, type nodesQuerySchema } from './apiSearch.ts';
 import type { DeviceUse } from './report/collect.ts';
-import { finite, line, line, shortLine } from './texts.ts';
+import { finite, line, shortLine } from './texts.ts';
 
 export const statuses = nodeStatusSchema.options;
 export const operators = originSchema.options;

@@ -10,19 +10,26 @@ import type {
   NodeDetail,
   Nodes,
   Overview,
-  Points,Points, 
+  Points,
   Ruling,
   ScaleDetail,
   Searches,
   SearchRow,
   Sections,
-  Workers
+  Workers,
 } from './api.ts';
 import { sectionGroups } from './apiDetail.ts';
 import { apiVersion } from './apiSearch.ts';
-import { Dictionary, operators, SearchColumns, type SearchColumns, type IsVetoed, type NodesRequest, nodesPage, statuses } from './columns.ts';
-import type { Heard } from './homeLists.ts';
-import { searchRow, WrittenReports, workersOf, zeroShotScores } from './homeLists.ts';
+import {
+  Dictionary,
+  type IsVetoed,
+  type NodesRequest,
+  nodesPage,
+  operators,
+  SearchColumns,
+  statuses,
+} from './columns.ts';
+import { type Heard, searchRow, WrittenReports, workersOf, zeroShotScores } from './homeLists.ts';
 import { nodeDetailOf, Recording, rawText } from './nodeDetail.ts';
 import { overviewOf, pausedSubjects, type SearchContext } from './overview.ts';
 import { sectionsOf } from './report/page.ts';

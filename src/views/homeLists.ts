@@ -17,7 +17,7 @@ import type { Best, Interval, SearchRow, Studies, StudyDetail, StudyFigures, Wor
 import { studyFigures, studySchema } from './apiHome.ts';
 import { apiVersion } from './apiSearch.ts';
 import { readClaims } from './report/claims.ts';
-import { finite, line, line, metricInterval } from './texts.ts';
+import { finite, line, metricInterval } from './texts.ts';
 
 /** The last heartbeat of each worker and agent. */
 export interface Heard {

@@ -4,8 +4,7 @@ import { deviation, mean } from 'd3-array';
 import * as z from 'zod';
 import { readArchitecture } from '../domain/architecture.ts';
 import { PrerequisiteError } from '../domain/errors.ts';
-import type { SearchId } from '../domain/ids.ts';
-import { nodeId } from '../domain/ids.ts';
+import { nodeId, type SearchId } from '../domain/ids.ts';
 import { parseProgram } from '../domain/program.ts';
 import { metricValue, rungs } from '../domain/task.ts';
 import type { EvaluationRecord, NodeRecord } from '../memory/index.ts';
@@ -14,7 +13,7 @@ import { apiVersion } from './apiSearch.ts';
 import { type IsVetoed, mentionOf, nodeRowOf } from './columns.ts';
 import type { SearchContext } from './overview.ts';
 import { fullSizeSection } from './report/page.ts';
-import { candidateOf, finite, line, line, longest, longText, longText, longTextOrNull, longTextOrNull, metricOf } from './texts.ts';
+import { candidateOf, finite, line, longest, longText, longTextOrNull, metricOf } from './texts.ts';
 import { argumentsText } from './trace/exchanges.ts';
 import { triedText } from './trace/page.ts';
 

@@ -1,11 +1,13 @@
-import { 
+import {
   type Architecture,
   ArchitectureError,
   type OwnPrimitive,
   parseArchitecture,
-  primitives,readArchitecture, 
-  runLengthText,} from '../domain/architecture.ts';
-import { type Space, shortCandidate, shortCandidate } from '../domain/candidate.ts';
+  primitives,
+  readArchitecture,
+  runLengthText,
+} from '../domain/architecture.ts';
+import { type Space, shortCandidate } from '../domain/candidate.ts';
 import { type AgentEnd, endedEarly, isLost } from '../domain/ending.ts';
 import { CandidateError } from '../domain/errors.ts';
 import type { ProposalCounts } from '../domain/node.ts';

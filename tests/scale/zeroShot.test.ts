@@ -1,7 +1,12 @@
 /** Zero-shot accuracies of a plan's largest models: which are asked, and what their answers show. */
 import { expect, it } from 'vitest';
-import type { ScaleObservation } from '../../src/scale/index.ts';
-import { largestTrainings, type ZeroShotScore, zeroShotResult, zeroShotText } from '../../src/scale/index.ts';
+import {
+  largestTrainings,
+  type ScaleObservation,
+  type ZeroShotScore,
+  zeroShotResult,
+  zeroShotText,
+} from '../../src/scale/index.ts';
 
 let keys = 0;
 function trained(architecture: string, size: string, budgetFlops: number, seed = 1): ScaleObservation {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Rng, rngFor } from '../../src/domain/rng.ts';
-import { compareItems, type ItemScores } from '../../src/statistics/itemPairs.ts';
 import { auditProxy, type RungScores, reliability } from '../../src/statistics/proxyAudit.ts';
+import { compareItems, type ItemScores } from '../../src/statistics/scores.ts';
 import { normal } from '../support/scaling.ts';
 
 const rung = (name: string, rows: Readonly<Record<string, readonly number[]>>): RungScores => ({

@@ -1,16 +1,13 @@
 import { type ClaimRecord, type ComparisonClaim, claimRecordSchema, type WrittenClaims } from '../../domain/claim.ts';
 import { type Comparison, type FloorLevel, marginOf, summarise } from '../../statistics/index.ts';
-import { change, change, count, type MetricDirection, type MetricDirection, metric, metric, score, score } from '../texts.ts';
+import { change, count, type MetricDirection, metric, score } from '../texts.ts';
 import type { ReportData, ReportNode } from './data.ts';
 import {
   type Acceptance,
   type Basis,
-  type Basis,
   basisName,
   bestScreened,
   type ComparisonRow,
-  type ComparisonRow,
-  type ComparisonRows,
   type ComparisonRows,
   type Findings,
   findingsOf,
@@ -18,10 +15,7 @@ import {
   floorsOn,
   isProposal,
   meanOn,
-  meanOn,
   nodeName,
-  nodeName,
-  scoresOn,
   scoresOn,
 } from './findings.ts';
 

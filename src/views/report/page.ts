@@ -1,19 +1,17 @@
 import { extrapolateAll } from '../../aggregation/index.ts';
-import type { Architecture, OwnPrimitive } from '../../domain/architecture.ts';
-import { primitiveText } from '../../domain/architecture.ts';
+import { type Architecture, type OwnPrimitive, primitiveText } from '../../domain/architecture.ts';
 import type { Space } from '../../domain/candidate.ts';
 import type { SectionGroup, Sections } from '../api.ts';
 import { apiVersion } from '../apiSearch.ts';
-import type { SearchContext } from '../overview.ts';
-import { comparedData, judgedData, votersOf } from '../overview.ts';
-import type { Block, Provenance, Section, Section, SectionsPage } from '../page.ts';
+import { comparedData, judgedData, type SearchContext, votersOf } from '../overview.ts';
+import type { Block, Provenance, Section, SectionsPage } from '../page.ts';
 import { agentEndSentences, count, deviceTimeName, duration, percent, score, shown } from '../texts.ts';
 import { claimRecord, unfinished, verdict } from './claims.ts';
 import type { ReportData } from './data.ts';
-import { bases, basisName, type Findings, findingsOf, findingsOf, proposalsOf, scoresOn } from './findings.ts';
+import { bases, basisName, type Findings, findingsOf, proposalsOf, scoresOn } from './findings.ts';
 import { agentSection, funnelSection, memorySection } from './sections/agents.ts';
 import { aggregationSection, extrapolationSection } from './sections/aggregation.ts';
-import { claimSection, comparisonSection, comparisonSection, failureSection, rungSection, rungSection, testSection } from './sections/comparisons.ts';
+import { claimSection, comparisonSection, failureSection, rungSection, testSection } from './sections/comparisons.ts';
 import { codeSection, leaderboardSection, progressSection } from './sections/leaderboard.ts';
 
 /** What the report of a search shows. */

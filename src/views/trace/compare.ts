@@ -1,6 +1,6 @@
 import type { Comparison } from '../../statistics/index.ts';
 import type { Attribution, ChangeEffect } from '../../studies/index.ts';
-import type { Section, Section, Text } from '../page.ts';
+import type { Section, Text } from '../page.ts';
 import { count, duration, percent, score, signed } from '../texts.ts';
 import type { AgentStory, Story } from './story.ts';
 

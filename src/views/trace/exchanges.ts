@@ -1,6 +1,5 @@
 import { claimText } from '../../domain/ideas.ts';
 import { type AgentName, nodeId, type SearchId } from '../../domain/ids.ts';
-import type { Json } from '../../domain/json.ts';
 import { type Json, type JsonBounds, JsonError, parseJson } from '../../domain/json.ts';
 import { type Entry, readRecording } from '../../llm/index.ts';
 import type { ArchiveReader } from '../../memory/index.ts';

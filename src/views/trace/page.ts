@@ -5,8 +5,7 @@ import type { Block, Section, SectionsPage, Span, StepRow, Text } from '../page.
 import { coloursOf } from '../report/page.ts';
 import { agentEndText, candidateMarks, count, percent, score, shortened, signed } from '../texts.ts';
 import { attributionSection, type Confrontation, confrontationSection } from './compare.ts';
-import type { Exchange, Moment } from './exchanges.ts';
-import { exchangeBlocks, timelineBlock } from './exchanges.ts';
+import { type Exchange, exchangeBlocks, type Moment, timelineBlock } from './exchanges.ts';
 import type { AgentStory, Mention, Step, Story } from './story.ts';
 import { explorationBlocks, markOf, operatorTable, treeOf } from './tree.ts';
 

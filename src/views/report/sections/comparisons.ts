@@ -2,20 +2,21 @@ import { descending, group } from 'd3-array';
 import type { ClaimRecord } from '../../../domain/claim.ts';
 import { metricValue, type Rung } from '../../../domain/task.ts';
 import { agreementSentence, marginOf, twoSigma } from '../../../statistics/index.ts';
-import type { Block, Section, Section, Text } from '../../page.ts';
+import type { Block, Section, Text } from '../../page.ts';
 import {
   candidateCell,
   candidateHead,
-  candidateText,change, 
-  count,count, 
-  type MetricDirection,type MetricDirection, 
+  candidateText,
+  change,
+  count,
+  type MetricDirection,
   metric,
   score,
-  shortened
+  shortened,
 } from '../../texts.ts';
 import { contestCells, floorsText, intervalText } from '../claims.ts';
 import type { ReportData, ReportNode } from '../data.ts';
-import { basisName, basisName, type ComparisonRows, type Findings, meanOn, nodeName, scoresOn, verdictName, verdictName } from '../findings.ts';
+import { basisName, type ComparisonRows, type Findings, meanOn, nodeName, scoresOn, verdictName } from '../findings.ts';
 import { axisColumn, nameCell, scoreCells, sharedAxis } from './leaderboard.ts';
 
 const outcomes = { better: 'good', worse: 'bad', even: null } as const;

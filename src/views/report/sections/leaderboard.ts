@@ -1,13 +1,13 @@
-import { ascending, descending, descending, extent, greatest, nice } from 'd3-array';
+import { ascending, descending, extent, greatest, nice } from 'd3-array';
 import { parseProgram } from '../../../domain/program.ts';
 import { metricValue } from '../../../domain/task.ts';
 import { hunksOf } from '../../../platform/index.ts';
 import { type Noise, summarise } from '../../../statistics/index.ts';
-import type { Block, Section, Section, Block, Section, Series, Text } from '../../page.ts';
-import { candidateCell, candidateHead, type MetricDirection, metric, metric, metric, score, shortened } from '../../texts.ts';
+import type { Block, Section, Series, Text } from '../../page.ts';
+import { candidateCell, candidateHead, type MetricDirection, metric, score, shortened } from '../../texts.ts';
 import { floorsText } from '../claims.ts';
-import type { ReportData, ReportData, ReportData, ReportNode, ReportNode } from '../data.ts';
-import { type Basis, basisName, type Findings, type Findings, isProposal, isProposal, meanOn, meanOn, nodeName, nodeName, type Findings, isProposal, meanOn, nodeName, scoresOn } from '../findings.ts';
+import type { ReportData, ReportNode } from '../data.ts';
+import { type Basis, basisName, type Findings, isProposal, meanOn, nodeName, scoresOn } from '../findings.ts';
 
 /** Rows shown per rung; the archive has all. */
 export const maxRows = 20;
