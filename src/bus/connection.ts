@@ -33,8 +33,7 @@ import {
 import { errorMessage, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import type { Clock, Logger } from '../platform/index.ts';
 import type { Meta } from './envelope.ts';
-import { ownInbox } from './issued.ts';
-import { inboxPrefix, type Role } from './roles.ts';
+import { inboxPrefix, ownInbox, type Role } from './roles.ts';
 import { subjects } from './subjects.ts';
 
 export interface LinkOptions {

@@ -16,13 +16,7 @@ import { keptSecret, newSealingKey, newToken, publicSealingKey, readSecret, syst
 import type { Access } from './connection.ts';
 import { issuedUsers, ownInboxMark } from './issued.ts';
 import { listeningOf } from './listening.ts';
-import { type Permissions, permissionsOf, type Role, roles } from './roles.ts';
-
-/** A user of the embedded server. */
-export interface BusUser extends Permissions {
-  /** Public nkey. */
-  readonly nkey: string;
-}
+import { type BusUser, permissionsOf, type Role, roles } from './roles.ts';
 
 export const credentialsFolder = (home: string): string => join(home, 'credentials');
 const seedFile = (home: string, role: Role): string => join(credentialsFolder(home), `${role}.nk`);

@@ -27,8 +27,8 @@ export interface EventSelection {
 
 export type EventHandler = (event: LabEvent, meta: Meta) => void | Promise<void>;
 
-const batch = 100;
-const pullMs = 30_000;
+const eventsPerPull = 100;
+const eventPullMs = 30_000;
 
 /** @throws RetryableError if the stream cannot be reached or is missing at first; later it is retried without limit. */
 export async function consumeEventsOn(
@@ -80,7 +80,14 @@ export async function consumeEventsOn(
     consumer ??= await createConsumer();
     let handling = Promise.resolve();
     let gap = false;
-    const request = { stream: streamNames.events, consumer, batch, expiresMs: pullMs, signals, acknowledged: false };
+    const request = {
+      stream: streamNames.events,
+      consumer,
+      batch: eventsPerPull,
+      expiresMs: eventPullMs,
+      signals,
+      acknowledged: false,
+    };
     const end = await pull(link, request, (message) => {
       delivered += 1;
       gap ||= deliveredInfo(message).deliverySeq !== delivered;

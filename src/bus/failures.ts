@@ -1,5 +1,4 @@
 import { ErrorCode, NatsError } from 'nats';
-import * as z from 'zod';
 import { AiraError, errorMessage, PrerequisiteError, RetryableError, TerminalError } from '../domain/errors.ts';
 
 /** Error codes of the JetStream API: https://github.com/nats-io/nats-server/blob/v2.9.10/server/errors.json */
@@ -82,29 +81,4 @@ export function busFailure(thrown: unknown, what: string): AiraError {
     default:
       return new RetryableError('bus-failed', `${what} failed: ${textOf(thrown)}`, 1_000, options);
   }
-}
-
-/** An error in a reply. */
-export const wireErrorSchema = z.strictObject({
-  code: z.string(),
-  message: z.string(),
-  retryable: z.boolean(),
-  retryAfterMs: z.number().nonnegative().optional(),
-  remedy: z.string().optional(),
-});
-export type WireError = z.infer<typeof wireErrorSchema>;
-
-/** An unexpected exception is a defect of the handler: not retryable. */
-export function toWire(thrown: unknown): WireError {
-  if (!(thrown instanceof AiraError)) return { code: 'internal', message: errorMessage(thrown), retryable: false };
-  const { code, message } = thrown;
-  if (thrown instanceof RetryableError) return { code, message, retryable: true, retryAfterMs: thrown.retryAfterMs };
-  if (thrown instanceof PrerequisiteError) return { code, message, retryable: false, remedy: thrown.remedy };
-  return { code, message, retryable: false };
-}
-
-/** Restores the error of the sender. */
-export function fromWire({ code, message, retryable, retryAfterMs = 1_000, remedy }: WireError): AiraError {
-  if (retryable) return new RetryableError(code, message, retryAfterMs);
-  return remedy === undefined ? new TerminalError(code, message) : new PrerequisiteError(code, message, remedy);
 }

@@ -13,7 +13,7 @@
 
 export { type Bus, type BusOptions, connectBus } from './bus.ts';
 export { type Access, isAnonymous, withoutCredentials } from './connection.ts';
-export { accessOfSeedFile, agentSecret, type BusUser, labAccess, labUsers, sealingKey } from './credentials.ts';
+export { accessOfSeedFile, agentSecret, labAccess, labUsers, sealingKey } from './credentials.ts';
 export type { Meta } from './envelope.ts';
 
 export type { Heartbeat } from './heartbeats.ts';
@@ -27,12 +27,12 @@ export {
   issuedCredentials,
   revokeCredential,
 } from './issued.ts';
-export { listeningOf, makeCertificates, recordListening } from './listening.ts';
+export { accountsOf, listeningOf, makeCertificates, recordListening } from './listening.ts';
 export type { BusSubscription } from './loop.ts';
 
 export type { Handlers } from './requests.ts';
 export { openResult, sealResult } from './results.ts';
-export { type Role, roles } from './roles.ts';
-export { accountsOf, type EmbeddedServer, embeddedUrl, embedServer, type NatsServer, startServer } from './server.ts';
+export { type BusUser, type Role, roles } from './roles.ts';
+export { type EmbeddedServer, embeddedUrl, embedServer, type NatsServer, startServer } from './server.ts';
 
 export type { Delivery } from './work.ts';

@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path';
 import { nkeys } from 'nats';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { type Permissions, permissionsOf } from './roles.ts';
+import { ownInbox, type Permissions, permissionsOf } from './roles.ts';
 
 /** Roles of other machines. The archive's own key opens everything and stays with it. */
 export const issuableRoles = ['worker', 'agent', 'viewer', 'search'] as const;
@@ -38,8 +38,6 @@ const listPath = (home: string): string => join(home, 'credentials', 'issued.jso
 
 /** First line of an issued file: it tells the client to use the key's own inbox. */
 export const ownInboxMark = '# aira: own inbox';
-/** Prefix of the reply subjects of one key; not below any role's prefix, so that the role's other keys cannot hear it. */
-export const ownInbox = (nkey: string): string => `_INBOX.${nkey}`;
 
 /** @throws PrerequisiteError `credentials` for a list that cannot be read. */
 export function issuedCredentials(home: string): Issued[] {

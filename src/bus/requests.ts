@@ -11,11 +11,11 @@
  */
 import type { Msg } from 'nats';
 import * as z from 'zod';
-import { AiraError, errorMessage, RetryableError, TerminalError } from '../domain/errors.ts';
+import { AiraError, errorMessage, PrerequisiteError, RetryableError, TerminalError } from '../domain/errors.ts';
 import { type ReplyOf, type RequestOf, requests, type Verb } from '../domain/messages.ts';
 import type { Link } from './connection.ts';
 import { decodeEnvelope, encodeEnvelope, type Meta } from './envelope.ts';
-import { busFailure, fromWire, isNoResponders, toWire, type WireError, wireErrorSchema } from './failures.ts';
+import { busFailure, isNoResponders } from './failures.ts';
 import { type BusSubscription, pause } from './loop.ts';
 import { archiveQueue, lastToken, subjects } from './subjects.ts';
 
@@ -47,6 +47,16 @@ export interface Requests {
 const verbSchema = z.enum(Object.keys(requests) as [Verb, ...Verb[]]);
 
 const requestSchema = <V extends Verb>(verb: V) => requests[verb].request as unknown as z.ZodType<RequestOf<V>>;
+
+/** An error in a reply. */
+const wireErrorSchema = z.strictObject({
+  code: z.string(),
+  message: z.string(),
+  retryable: z.boolean(),
+  retryAfterMs: z.number().nonnegative().optional(),
+  remedy: z.string().optional(),
+});
+type WireError = z.infer<typeof wireErrorSchema>;
 
 /** A result or an error. */
 type Answer<V extends Verb> = { answer: ReplyOf<V> } | { error: WireError };
@@ -141,4 +151,19 @@ export function requestsOn(link: Link): Requests {
       return { stop };
     },
   };
+}
+
+/** An unexpected exception is a defect of the handler: not retryable. */
+export function toWire(thrown: unknown): WireError {
+  if (!(thrown instanceof AiraError)) return { code: 'internal', message: errorMessage(thrown), retryable: false };
+  const { code, message } = thrown;
+  if (thrown instanceof RetryableError) return { code, message, retryable: true, retryAfterMs: thrown.retryAfterMs };
+  if (thrown instanceof PrerequisiteError) return { code, message, retryable: false, remedy: thrown.remedy };
+  return { code, message, retryable: false };
+}
+
+/** Restores the error of the sender. */
+export function fromWire({ code, message, retryable, retryAfterMs = 1_000, remedy }: WireError): AiraError {
+  if (retryable) return new RetryableError(code, message, retryAfterMs);
+  return remedy === undefined ? new TerminalError(code, message) : new PrerequisiteError(code, message, remedy);
 }

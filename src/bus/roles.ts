@@ -24,8 +24,16 @@ export interface Permissions {
   readonly subscribe: readonly string[];
 }
 
+/** A user of the embedded server. */
+export interface BusUser extends Permissions {
+  /** Public nkey. */
+  readonly nkey: string;
+}
+
 /** Prefix of the reply subjects of a role's connections. */
 export const inboxPrefix = (role: Role | undefined): string => (role === undefined ? '_INBOX' : `_INBOX.${role}`);
+/** Prefix of the reply subjects of one key; not below any role's prefix, so that the role's other keys cannot hear it. */
+export const ownInbox = (nkey: string): string => `_INBOX.${nkey}`;
 
 const verbs: Readonly<Record<Exclude<Role, 'archive'>, readonly Verb[]>> = {
   search: [

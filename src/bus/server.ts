@@ -22,9 +22,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import { AiraError, errorMessage, PrerequisiteError, toError } from '../domain/errors.ts';
 import { deferred, type Logger } from '../platform/index.ts';
-import { type BusUser, labUsers } from './credentials.ts';
-import { maxEnvelopeBytes } from './envelope.ts';
-import { type Listening, listeningOf } from './listening.ts';
+import { labUsers } from './credentials.ts';
+import { type Listening, listeningOf, serverConfig, strayStreams } from './listening.ts';
+import type { BusUser } from './roles.ts';
 import { claimStore, type StoreClaim } from './storeClaim.ts';
 
 export interface ServerOptions {
@@ -314,65 +314,4 @@ export async function embedServer(
       await watching;
     },
   };
-}
-
-/** The lab's account. Streams are stored in a folder of this name. */
-const account = 'AIRA';
-
-/** Limits of the server's disk, memory and clients. Streams have their own limits within these. */
-const maxFileBytes = 1024 ** 3;
-const maxMemoryBytes = 64 * 1024 ** 2;
-const maxConnections = 4096;
-const maxConsumers = 4096;
-
-/**
- * Streams of versions whose server had no accounts. They are unreachable now and not deleted by the server; the ledger
- * republishes what is pending.
- */
-export const strayStreams = (jetstream: string): string => join(jetstream, 'jetstream', '$G');
-
-/** The block `accounts` of a server's configuration: public keys and permissions. */
-export const accountsOf = (users: readonly BusUser[]) => ({
-  [account]: {
-    jetstream: { max_store: maxFileBytes, max_mem: maxMemoryBytes, max_streams: 8, max_consumers: maxConsumers },
-    users: users.map(({ nkey, publish, subscribe }) => ({
-      nkey,
-      permissions: { publish: { allow: publish }, subscribe: { allow: subscribe } },
-    })),
-  },
-  SYS: { users: [] },
-});
-
-/**
- * The configuration of an embedded server: loopback unless it has a certificate, users by public nkey only.
- *
- * All users are in an account: nats-server before 2.9.23 admits clients without credentials if a block \`authorization\` is
- * combined with a system account (CVE-2023-47090).
- */
-export function serverConfig({
-  port,
-  ports,
-  jetstream,
-  users,
-  listening = null,
-}: {
-  readonly port: number;
-  /** Folder for the file with the server's address. */
-  readonly ports: string;
-  readonly jetstream: string;
-  readonly users: readonly BusUser[];
-  readonly listening?: Listening | null;
-}): string {
-  const config = {
-    host: listening?.host ?? '127.0.0.1',
-    port,
-    ports_file_dir: ports,
-    ...(listening && { tls: { cert_file: listening.tls.cert, key_file: listening.tls.key } }),
-    max_payload: 2 * maxEnvelopeBytes,
-    max_connections: maxConnections,
-    jetstream: { store_dir: jetstream, max_file_store: maxFileBytes, max_memory_store: maxMemoryBytes },
-    accounts: accountsOf(users),
-    system_account: 'SYS',
-  };
-  return `${JSON.stringify(config, null, 1)}\n`;
 }

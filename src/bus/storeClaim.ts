@@ -27,7 +27,7 @@ export interface StoreClaim {
   release(): void;
 }
 
-function read(path: string): { text: string; claim: Claim } | undefined {
+function readClaim(path: string): { text: string; claim: Claim } | undefined {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -89,7 +89,7 @@ export async function claimStore(storeDir: string, log: Logger): Promise<StoreCl
       rmSync(aside, { force: true });
       if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
     }
-    const found = read(path);
+    const found = readClaim(path);
     if (found === undefined) continue;
     if (isAlive(found.claim.owner)) {
       throw new PrerequisiteError(

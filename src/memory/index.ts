@@ -34,7 +34,6 @@ export { maxAttempts } from './evaluations.ts';
 export type { InsightRecord, Plateau } from './ideas.ts';
 export { migrate, schemaVersion } from './migrations.ts';
 export type { OutboxEntry } from './outbox.ts';
-export type { NodeColumns, OutcomeColumns } from './reader.ts';
-export { type ArchiveReader, readArchive } from './reader.ts';
+export { type ArchiveReader, type NodeColumns, type OutcomeColumns, readArchive } from './reader.ts';
 export { type EvaluationRecord, type NodeRecord, statusOf, storedTestScores, type TestScore } from './records.ts';
 export { differingTotals } from './searchStats.ts';
