@@ -1,8 +1,9 @@
+import { normalised, printable } from '../../platform/index.ts';
+
 // Removed characters leave no mark in a prompt: it would confuse the model.
 const mark = '';
 
 /** Keeps the beginning and the end of a long text and states how much was cut. */
-import { normalised, printable } from '../../platform/index.ts';
 export function trimmed(text: string, most: number): string {
   if (text.length <= most) return text;
   const marker = `\n[... ${text.length - most} characters omitted ...]\n`;
