@@ -39,7 +39,7 @@ export { openThoughts } from './graph/thoughts.ts';
 export type { PythonOptions } from './models/bayes.ts';
 export { createModel } from './models/index.ts';
 export type { AnyModel, LocalModel } from './models/model.ts';
-export { quoted } from './operators/quote.ts';
+export { quoted } from './operators/promptText.ts';
 export { ownResults, shownItems, shownText } from './reading/shown.ts';
 export { checkScaffoldFile, OwnScaffolds, scaffoldFiles, scaffoldFolders } from './scaffolds/ownFiles.ts';
 export { searcherJsonSchema } from './searchers/protocol.ts';

@@ -10,7 +10,7 @@ import { distance as levenshtein } from 'fastest-levenshtein';
 import { describe, expect, it } from 'vitest';
 import { knobsOf, skeleton } from '../../src/agents/models/tuner.ts';
 import { applyEdits, programForms } from '../../src/agents/operators/programAnswers.ts';
-import { oneLine, quoted, quotedCode } from '../../src/agents/operators/quote.ts';
+import { oneLine, quoted, quotedCode } from '../../src/agents/operators/promptText.ts';
 import { leaked } from '../../src/audit/leaks.ts';
 import { parseArchitecture } from '../../src/domain/architecture.ts';
 import { shortCandidate } from '../../src/domain/candidate.ts';

@@ -7,7 +7,7 @@ import type { Effort } from '../../domain/model.ts';
 import type { Lesson, View } from '../../domain/node.ts';
 import { bringsScripts, type MultiTurnSpec } from '../../domain/rehearsal.ts';
 import { type AnswerSchema, answerSchema } from '../../llm/index.ts';
-import { oneLine, quoted } from './quote.ts';
+import { oneLine, quoted } from './promptText.ts';
 
 const statement = z.string().trim().min(1).max(1500);
 

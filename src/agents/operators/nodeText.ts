@@ -1,7 +1,7 @@
 import { shortCandidate } from '../../domain/candidate.ts';
 import type { NodeId } from '../../domain/ids.ts';
 import { isScored, ranked, type View, type ViewNode } from '../../domain/node.ts';
-import { lastLine, oneLine, quoted } from './quote.ts';
+import { lastLine, oneLine, quoted } from './promptText.ts';
 
 export function outcome(node: ViewNode): string {
   if (isScored(node)) {

@@ -26,7 +26,7 @@ import {
   sectionsOf,
   severalInstructions,
 } from './prompts.ts';
-import { quoted, quotedCode, trimmed } from './quote.ts';
+import { quoted, quotedCode, trimmed } from './promptText.ts';
 import { fill, jsonForm, shown } from './template.ts';
 
 interface ProgramPromptDeps {
