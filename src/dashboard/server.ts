@@ -6,10 +6,9 @@ import { PrerequisiteError } from '../domain/errors.ts';
 import { newToken } from '../platform/index.ts';
 import { apiVersion, commandSchema, type Labs, nodesQuerySchema, studiesOf, studyOf } from '../views/index.ts';
 import { EventStreams } from './events.ts';
-import { guard, isLoopback } from './guard.ts';
+import { guard, HttpProblem, isLoopback, problemAnswer, requested } from './guard.ts';
 import { type LabsDeps, namedHomes, type ServedHome } from './labs.ts';
 import { compressed, page } from './pages.ts';
-import { HttpProblem, problemAnswer, requested } from './problems.ts';
 
 export interface DashboardOptions extends LabsDeps {
   readonly host: string;
