@@ -4,8 +4,8 @@ import type { Job, ResultMessage } from '../domain/evaluation.ts';
 import type { LabEvent } from '../domain/messages.ts';
 import type { DeviceClass } from '../domain/task.ts';
 import type { Link } from './connection.ts';
+import { busFailure, isNoResponders, isStreamBroken } from './connection.ts';
 import { encodeEnvelope } from './envelope.ts';
-import { busFailure, isNoResponders, isStreamBroken } from './failures.ts';
 import type { Streams } from './streams.ts';
 import { bodies, streamNames, subjects } from './subjects.ts';
 

@@ -15,7 +15,7 @@
 import { type Msg, nanos } from 'nats';
 import { TerminalError } from '../domain/errors.ts';
 import type { Link } from './connection.ts';
-import { busFailure } from './failures.ts';
+import { busFailure } from './connection.ts';
 
 /**
  * `full`: the batch is complete. `expired`: the request expired. `missing`: the consumer does not exist. `silent`: it may not

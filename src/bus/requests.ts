@@ -14,8 +14,8 @@ import * as z from 'zod';
 import { AiraError, errorMessage, PrerequisiteError, RetryableError, TerminalError } from '../domain/errors.ts';
 import { type ReplyOf, type RequestOf, requests, type Verb } from '../domain/messages.ts';
 import type { Link } from './connection.ts';
+import { busFailure, isNoResponders } from './connection.ts';
 import { decodeEnvelope, encodeEnvelope, type Meta } from './envelope.ts';
-import { busFailure, isNoResponders } from './failures.ts';
 import { type BusSubscription, pause } from './loop.ts';
 import { archiveQueue, lastToken, subjects } from './subjects.ts';
 

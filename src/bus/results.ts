@@ -23,8 +23,8 @@ import {
 } from '../domain/evaluation.ts';
 import { seal, unseal } from '../platform/index.ts';
 import type { Link } from './connection.ts';
+import { busFailure, isConsumerMissing } from './connection.ts';
 import { decodeEnvelope, type Meta } from './envelope.ts';
-import { busFailure, isConsumerMissing } from './failures.ts';
 import { type BusSubscription, runLoop } from './loop.ts';
 import { pull, settlementOf } from './pull.ts';
 import type { Streams } from './streams.ts';

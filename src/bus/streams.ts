@@ -15,8 +15,8 @@ import {
 import { PrerequisiteError } from '../domain/errors.ts';
 import { deviceClasses } from '../domain/task.ts';
 import type { Link } from './connection.ts';
+import { busFailure, isStreamBroken, isStreamMissing } from './connection.ts';
 import { maxEnvelopeBytes } from './envelope.ts';
-import { busFailure, isStreamBroken, isStreamMissing } from './failures.ts';
 import { streamNames, subjects, workersDurable } from './subjects.ts';
 
 /** Stream limits; all processes on a server must use the same. */

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
+import { busFailure } from '../../src/bus/connection.ts';
 import { decodeEnvelope, encodeEnvelope, maxEnvelopeBytes } from '../../src/bus/envelope.ts';
-import { busFailure } from '../../src/bus/failures.ts';
 import { fromWire, toWire } from '../../src/bus/requests.ts';
 import { AiraError, PrerequisiteError, RetryableError, TerminalError } from '../../src/domain/errors.ts';
 import { agentStateSchema } from '../../src/domain/messages.ts';
