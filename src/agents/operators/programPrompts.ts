@@ -26,8 +26,7 @@ import {
   sectionsOf,
   severalInstructions,
 } from './prompts.ts';
-import { quoted, quotedCode, trimmed } from './promptText.ts';
-import { fill, jsonForm, shown } from './template.ts';
+import { fill, jsonForm, quoted, quotedCode, shown, trimmed } from './promptText.ts';
 
 interface ProgramPromptDeps {
   readonly task: string;

@@ -5,8 +5,7 @@ import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { Experiment } from '../../domain/search.ts';
 import type { Passage } from '../tools/toolbox.ts';
 import { lineage, nodeDetails, nodeLine, nodeList, notShown, outcome, siblings } from './nodeText.ts';
-import { oneLine, quoted } from './promptText.ts';
-import { fill, jsonForm, shown } from './template.ts';
+import { fill, jsonForm, oneLine, quoted, shown } from './promptText.ts';
 
 /** Maximum characters of each section; together they bound every prompt. */
 export const caps = {

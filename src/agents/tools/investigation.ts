@@ -23,8 +23,7 @@ import {
 import type { LlmClient, Scope, ToolCall, ToolResult } from '../../llm/index.ts';
 import type { Clock } from '../../platform/index.ts';
 import { nodeDetails, nodeLine } from '../operators/nodeText.ts';
-import { lastLine, oneLine, quoted } from '../operators/promptText.ts';
-import { fill } from '../operators/template.ts';
+import { fill, lastLine, oneLine, quoted } from '../operators/promptText.ts';
 import { type LiteratureReader, mostAtOnce } from './reading.ts';
 import {
   type Asks,

@@ -8,8 +8,7 @@ import {
   remainingBudgetText,
   systemPrompt,
 } from '../../../src/agents/operators/prompts.ts';
-import { oneLine, quoted, trimmed } from '../../../src/agents/operators/promptText.ts';
-import { fill } from '../../../src/agents/operators/template.ts';
+import { fill, oneLine, quoted, trimmed } from '../../../src/agents/operators/promptText.ts';
 import { operators } from '../../../src/domain/node.ts';
 import { rngFor } from '../../../src/domain/rng.ts';
 import { anyView, shuffled, space16, viewNode, viewOf } from '../support.ts';
