@@ -27,9 +27,9 @@ export {
   type Evaluator,
   type EvaluatorHello,
 } from './evaluator.ts';
-export { type EvaluatorOptions, localSettings, openEvaluator, runsScripts, versionFor } from './openEvaluator.ts';
+export { type EvaluatorOptions, localSettings, openEvaluator, runsScripts } from './openEvaluator.ts';
 export { askPrimitives, manifestOf, manifestWith, primitiveFolders } from './primitives.ts';
-export { prepareTask } from './programs/commands.ts';
+export { prepareTask } from './programs/preparation.ts';
 export { openRehearsals } from './rehearsal/rehearsals.ts';
 export { ScaleEvaluator } from './scale/evaluator.ts';
 export {
@@ -53,7 +53,7 @@ export {
   tokenData,
 } from './scale/tools.ts';
 export { type ScaleWorkerOptions, trainerJob, trunkOf } from './scale/trainerJob.ts';
-export { engineFor, evaluatorVersion, probeEngine, workerCommand } from './stacks/engine.ts';
+export { engineFor, probeEngine, workerCommand } from './stacks/engine.ts';
 export { NativeWorker, type NativeWorkerOptions } from './stacks/nativeWorker.ts';
 export type { WorkerCommand } from './stacks/trainer.ts';
 export { WorkerStartError } from './stacks/trainer.ts';
@@ -68,4 +68,4 @@ export {
   tableSchema,
   tableTrainer,
 } from './tabular/table.ts';
-export { scaleVersion } from './version.ts';
+export { evaluatorVersion, scaleVersion, versionFor } from './version.ts';

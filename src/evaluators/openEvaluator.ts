@@ -1,21 +1,18 @@
 import { basename } from 'node:path';
 import * as z from 'zod';
-import { type OwnPrimitive, versionWith } from '../domain/architecture.ts';
 import type { SpaceKind } from '../domain/candidate.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import type { Job, Outcome } from '../domain/evaluation.ts';
 import type { EvaluationKey } from '../domain/ids.ts';
 import { canonicalJson } from '../domain/json.ts';
-import type { DeviceClass } from '../domain/task.ts';
 import { type Clock, type Device, type Logger, printable, type Timers, taskRoots } from '../platform/index.ts';
 import { changesSince, digestTaskDirectory, filesRead, listTasks, readingOf } from '../tasks/index.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello } from './evaluator.ts';
 import { ProgramEvaluator } from './programs/programEvaluator.ts';
 import { ScaleEvaluator } from './scale/evaluator.ts';
 import type { ScaleWorkerOptions } from './scale/trainerJob.ts';
-import { engineFor, evaluatorVersion, workerCommand } from './stacks/engine.ts';
+import { workerCommand } from './stacks/engine.ts';
 import { NativeWorker } from './stacks/nativeWorker.ts';
-import { designVersion, scaleVersion } from './version.ts';
 
 export interface EvaluatorOptions {
   readonly device: Device;
@@ -50,13 +47,6 @@ function openTrainer(kind: SpaceKind, options: EvaluatorOptions): Evaluator {
   const env = device.visible === undefined ? process.env : { ...process.env, CUDA_VISIBLE_DEVICES: device.visible };
   const command = workerCommand({ python, device: device.name, data, primitives, env });
   return new NativeWorker({ command, memoryLimitBytes: device.memoryLimitBytes, clock, timers, log });
-}
-
-/** The version of this machine's evaluators of that kind, without starting one; `own` are the primitives of the search. */
-export function versionFor(kind: SpaceKind, deviceClass: DeviceClass, own: readonly OwnPrimitive[] = []): string {
-  if (kind === 'program') return designVersion();
-  const digests = Object.fromEntries(own.map(({ token, digest }) => [token, digest]));
-  return versionWith(kind === 'scale' ? scaleVersion() : evaluatorVersion(engineFor(deviceClass).engine), digests);
 }
 
 /**

@@ -1,8 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
+import { type OwnPrimitive, versionWith } from '../domain/architecture.ts';
+import type { SpaceKind } from '../domain/candidate.ts';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import type { DeviceClass } from '../domain/task.ts';
 import { secretFile, trainersDirectory } from '../platform/index.ts';
+import { type Engine, engineFor } from './stacks/engine.ts';
 
 /** The sources that determine a score: folders and single files. `aira_tasks` runs the scripts of third-party tasks. */
 const deciding = ['aira_design', 'aira_tasks', 'aira_workers/text'];
@@ -120,4 +124,58 @@ export function scaleVersion(trainers: string = trainersDirectory): string {
     });
   }
   return `scale-${hash.digest('hex').slice(0, 12)}`;
+}
+
+/** The parts of `aira_workers` that determine a score. Changes of the rest, such as the protocol, keep results valid. */
+const decisiveFolders = ['mad', 'optim', 'primitives', 'proxies', 'text'];
+const decisiveFiles = ['model.py'];
+
+/** A source that determines scores: its name in the hash, and its path. */
+type Source = readonly [name: string, path: string];
+
+function sourcesOf(engine: Engine, trainers: string): Source[] {
+  const root = join(trainers, 'aira_workers');
+  const compiles = engine === 'native' || engine === 'native-bf16';
+  const own = compiles ? ['native'] : engine === 'population' ? ['population'] : [];
+  const folders = [...decisiveFolders, ...own];
+  const inFolders = folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.py'))
+      .map((path): Source => [`${folder}/${path.split(sep).join('/')}`, join(root, folder, path)]),
+  );
+  const files = decisiveFiles.map((name): Source => [name, join(root, name)]);
+  const compiled = compiles ? readdirSync(join(trainers, 'engine')) : [];
+  const inEngine = compiled
+    .filter((name) => /\.(cpp|hpp)$/.test(name))
+    .map((name): Source => [`engine/${name}`, join(trainers, 'engine', name)]);
+  // Names are ASCII, for which this order equals Python's order by code point.
+  return [...inFolders, ...files, ...inEngine].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/**
+ * `<engine>-<12 hexadecimal digits>`: SHA-256 over every such source in order of its path, each as its path relative to
+ * `aira_workers` (for the compiled engine: to the parent of both), a NUL, its bytes, a NUL. `aira_workers/version.py`
+ * implements the same rule; a worker announces the version that it computed itself, and gets only jobs of that version (I2).
+ *
+ * @throws PrerequisiteError `trainers-missing` if the sources cannot be read.
+ */
+export function evaluatorVersion(engine: Engine, trainers: string = trainersDirectory): string {
+  const hash = createHash('sha256');
+  try {
+    for (const [name, path] of sourcesOf(engine, trainers)) {
+      hash.update(`${name}\0`).update(readFileSync(path)).update('\0');
+    }
+  } catch (thrown) {
+    throw new PrerequisiteError('trainers-missing', `the trainers in ${trainers} are incomplete`, 'reinstall Aira', {
+      cause: thrown,
+    });
+  }
+  return `${engine}-${hash.digest('hex').slice(0, 12)}`;
+}
+
+/** The version of this machine's evaluators of that kind, without starting one; `own` are the primitives of the search. */
+export function versionFor(kind: SpaceKind, deviceClass: DeviceClass, own: readonly OwnPrimitive[] = []): string {
+  if (kind === 'program') return designVersion();
+  const digests = Object.fromEntries(own.map(({ token, digest }) => [token, digest]));
+  return versionWith(kind === 'scale' ? scaleVersion() : evaluatorVersion(engineFor(deviceClass).engine), digests);
 }

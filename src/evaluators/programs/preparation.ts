@@ -25,10 +25,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { AiraError, PrerequisiteError, RetryableError } from '../../domain/errors.ts';
+import { AiraError, PrerequisiteError, RetryableError, TerminalError } from '../../domain/errors.ts';
 import { allData } from '../../domain/evaluation.ts';
+import { formatZodError } from '../../domain/inputFile.ts';
 import { canonicalJson, contentHash, type Json } from '../../domain/json.ts';
-import { printable } from '../../platform/index.ts';
+import { type Environment, preparedFolder, printable, secretFile, trainersDirectory } from '../../platform/index.ts';
 import type { Sandbox } from '../../sandbox/index.ts';
 import {
   type DesignPackage,
@@ -182,4 +183,85 @@ function prune(cacheDirectory: string): void {
   for (const { name } of entries.slice(cacheSize - 1)) {
     rmSync(join(cacheDirectory, name), { recursive: true, force: true });
   }
+}
+
+/** The budget in a rung's settings. The Python package validates the rest. */
+const budgetSchema = z.looseObject({
+  /** Wall-clock and processor seconds of training. */
+  seconds: z.number().positive(),
+  cpu_seconds: z.number().positive(),
+  memory_mb: z.number().positive(),
+  /** Wall-clock and processor seconds of one prediction: too few to train in. */
+  predict_seconds: z.number().positive(),
+});
+export type TrialBudget = z.infer<typeof budgetSchema>;
+
+const settingsSchema = z.looseObject({ family: z.string(), budget: budgetSchema });
+
+/** @throws TerminalError `settings` naming what is missing. */
+export function budgetOf(settings: unknown): TrialBudget {
+  const parsed = settingsSchema.safeParse(settings);
+  if (parsed.success) return parsed.data.budget;
+  throw new TerminalError(
+    'settings',
+    `invalid program settings: ${formatZodError(parsed.error, settingsSchema).join('; ')}`,
+  );
+}
+
+/** The runner of these settings. @throws TerminalError `settings`. */
+export function familyOf(settings: unknown): string {
+  budgetOf(settings);
+  return settingsSchema.parse(settings).family;
+}
+
+const ourPackage: DesignPackage = {
+  folder: trainersDirectory,
+  packages: ['aira_design', 'aira_workers'],
+  module: 'aira_design',
+  hosted: ['lra'],
+  scripts: ['autoresearch'],
+};
+
+/** The same steps for third-party tasks, whose own scripts prepare and score. */
+const taskPackage: DesignPackage = {
+  folder: trainersDirectory,
+  packages: ['aira_tasks'],
+  module: 'aira_tasks',
+  byOthers: true,
+};
+
+/** The package that runs programs with these settings. */
+export const packageFor = (settings: unknown): DesignPackage =>
+  familyOf(settings) === 'airs' ? taskPackage : ourPackage;
+
+/** Where data come from on this machine. */
+export interface PrepareTaskDeps {
+  /** The interpreter, absolute. */
+  readonly python: string;
+  /** Folder of imported data, or null. */
+  readonly data: string | null;
+  readonly env?: Environment | undefined;
+  /** Runs third-party task scripts. */
+  readonly sandbox: Sandbox;
+}
+
+/** Which data to prepare. */
+export interface PrepareTaskOptions {
+  readonly evaluator: string;
+  readonly settings: unknown;
+  readonly seed: number;
+  readonly design?: DesignPackage | undefined;
+}
+
+/**
+ * The data of a task's rung and seed; prepared unless they exist. A launch calls this before anything is recorded, so that
+ * missing data are reported to the user and not charged to candidates.
+ *
+ * @throws PrerequisiteError `design-data` for invalid settings or data; AiraError if the package fails.
+ */
+export async function prepareTask(deps: PrepareTaskDeps, options: PrepareTaskOptions): Promise<Prepared> {
+  const { python, data, sandbox, env = process.env } = deps;
+  const { evaluator, settings, seed, design = packageFor(settings) } = options;
+  const places = { secret: secretFile(env), cacheDirectory: preparedFolder(env) };
+  return prepared({ python, design, evaluator, data, seed, settings: settings as Json, sandbox, ...places });
 }

@@ -33,8 +33,7 @@ import type { DesignPackage } from '../../tasks/index.ts';
 import type { EvaluateHandlers, Evaluator, EvaluatorHello, Verdict } from '../evaluator.ts';
 import { trainerVariables } from '../stacks/engine.ts';
 import { designVersion } from '../version.ts';
-import { budgetOf, packageFor, prepareTask } from './commands.ts';
-import type { Prepared } from './preparation.ts';
+import { budgetOf, type Prepared, packageFor, prepareTask } from './preparation.ts';
 import { runTrial, type Split, type TrialCosts, type TrialOptions, type TrialResult } from './trial.ts';
 
 export interface ProgramEvaluatorOptions {

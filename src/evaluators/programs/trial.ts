@@ -20,7 +20,6 @@ import type { Sandbox, SandboxResult } from '../../sandbox/index.ts';
 import { type DesignPackage, runTrustedModule, type TrustedOptions } from '../../tasks/index.ts';
 import { programReasonSchema, type Verdict } from '../evaluator.ts';
 import {
-  familyOf,
   hostedStage,
   hostPredictArgs,
   hostTrainArgs,
@@ -28,7 +27,6 @@ import {
   type Stage,
   scriptPredictStage,
   scriptTrainStage,
-  type TrialBudget,
   trainStage,
 } from './commands.ts';
 import {
@@ -40,7 +38,7 @@ import {
   stageVerdict,
   withoutDetails,
 } from './hosted.ts';
-import type { Prepared } from './preparation.ts';
+import { familyOf, type Prepared, type TrialBudget } from './preparation.ts';
 
 export interface TrialOptions {
   readonly python: string;

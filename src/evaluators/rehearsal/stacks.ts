@@ -11,8 +11,9 @@ import { checkShare, type Rehearsal, type Rehearsed, type Stage } from '../../do
 import { trainersDirectory } from '../../platform/index.ts';
 import { box, type ReadOnlyMount, type Sandbox } from '../../sandbox/index.ts';
 import type { Evaluator } from '../evaluator.ts';
-import { type EvaluatorOptions, openEvaluator, versionFor } from '../openEvaluator.ts';
+import { type EvaluatorOptions, openEvaluator } from '../openEvaluator.ts';
 import { primitivesEnvironment } from '../primitives.ts';
+import { versionFor } from '../version.ts';
 import { Divisions, failedRehearsal, library, NoRows, type RehearsalRunner, runScript, sandboxOnce } from './script.ts';
 
 /** Beyond the seeds of every rung and block (`rungSeeds`): a rehearsal shares no row with an evaluation. */

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join, sep } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { formatZodError } from '../../domain/inputFile.ts';
@@ -99,53 +98,6 @@ export async function probeEngine(python: string, env: Environment = process.env
   declineNative(
     `cannot load the compiled engine: ${last}; set XDG_CACHE_HOME to a writable folder on a file system without noexec`,
   );
-}
-
-/** The parts of `aira_workers` that determine a score. Changes of the rest, such as the protocol, keep results valid. */
-const decisiveFolders = ['mad', 'optim', 'primitives', 'proxies', 'text'];
-const decisiveFiles = ['model.py'];
-
-/** A source that determines scores: its name in the hash, and its path. */
-type Source = readonly [name: string, path: string];
-
-function sourcesOf(engine: Engine, trainers: string): Source[] {
-  const root = join(trainers, 'aira_workers');
-  const compiles = engine === 'native' || engine === 'native-bf16';
-  const own = compiles ? ['native'] : engine === 'population' ? ['population'] : [];
-  const folders = [...decisiveFolders, ...own];
-  const inFolders = folders.flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((path) => path.endsWith('.py'))
-      .map((path): Source => [`${folder}/${path.split(sep).join('/')}`, join(root, folder, path)]),
-  );
-  const files = decisiveFiles.map((name): Source => [name, join(root, name)]);
-  const compiled = compiles ? readdirSync(join(trainers, 'engine')) : [];
-  const inEngine = compiled
-    .filter((name) => /\.(cpp|hpp)$/.test(name))
-    .map((name): Source => [`engine/${name}`, join(trainers, 'engine', name)]);
-  // Names are ASCII, for which this order equals Python's order by code point.
-  return [...inFolders, ...files, ...inEngine].sort(([a], [b]) => (a < b ? -1 : 1));
-}
-
-/**
- * `<engine>-<12 hexadecimal digits>`: SHA-256 over every such source in order of its path, each as its path relative to
- * `aira_workers` (for the compiled engine: to the parent of both), a NUL, its bytes, a NUL. `aira_workers/version.py`
- * implements the same rule; a worker announces the version that it computed itself, and gets only jobs of that version (I2).
- *
- * @throws PrerequisiteError `trainers-missing` if the sources cannot be read.
- */
-export function evaluatorVersion(engine: Engine, trainers: string = trainersDirectory): string {
-  const hash = createHash('sha256');
-  try {
-    for (const [name, path] of sourcesOf(engine, trainers)) {
-      hash.update(`${name}\0`).update(readFileSync(path)).update('\0');
-    }
-  } catch (thrown) {
-    throw new PrerequisiteError('trainers-missing', `the trainers in ${trainers} are incomplete`, 'reinstall Aira', {
-      cause: thrown,
-    });
-  }
-  return `${engine}-${hash.digest('hex').slice(0, 12)}`;
 }
 
 const variables = z.record(z.string(), z.string());
