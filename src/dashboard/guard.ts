@@ -5,7 +5,7 @@ import type * as z from 'zod';
 import { AiraError, PrerequisiteError, RetryableError, TerminalError } from '../domain/errors.ts';
 import { formatZodError } from '../domain/inputFile.ts';
 import type { Logger } from '../platform/index.ts';
-import { apiVersion, printed, type Problem } from '../views/index.ts';
+import { apiVersion, type Problem, printed } from '../views/index.ts';
 
 type Status = 400 | 401 | 403 | 404 | 405 | 409 | 413 | 421 | 500 | 503;
 
