@@ -11,8 +11,8 @@ import {
 } from './connection.ts';
 import { consumeEventsOn, type EventHandler, type EventSelection } from './events.ts';
 import { type Heartbeats, heartbeatsOn } from './heartbeats.ts';
-import type { BusSubscription } from './loop.ts';
 import { type Publisher, publisherOn } from './publish.ts';
+import type { BusSubscription } from './pull.ts';
 import { type Requests, requestsOn } from './requests.ts';
 import { consumeResultsOn, type ResultHandler } from './results.ts';
 import type { Role } from './roles.ts';

@@ -15,8 +15,7 @@ import type { LabEvent } from '../domain/messages.ts';
 import type { Link } from './connection.ts';
 import { busFailure, isStreamMissing } from './connection.ts';
 import { decodeEnvelope, type Meta } from './envelope.ts';
-import { type BusSubscription, runLoop } from './loop.ts';
-import { deliveredInfo, pull } from './pull.ts';
+import { type BusSubscription, deliveredInfo, pull, runLoop } from './pull.ts';
 import { bodies, streamNames, subjects } from './subjects.ts';
 
 export interface EventSelection {

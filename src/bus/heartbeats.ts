@@ -4,7 +4,7 @@ import { errorMessage } from '../domain/errors.ts';
 import type { AgentState, WorkerState } from '../domain/messages.ts';
 import type { Link } from './connection.ts';
 import { decodeEnvelope, encodeEnvelope, type Meta } from './envelope.ts';
-import type { BusSubscription } from './loop.ts';
+import type { BusSubscription } from './pull.ts';
 import { bodies, subjects } from './subjects.ts';
 
 /** A heartbeat: not stored, not confirmed, received by current subscribers only. */

@@ -28,7 +28,7 @@ export {
   revokeCredential,
 } from './issued.ts';
 export { accountsOf, listeningOf, makeCertificates, recordListening } from './listening.ts';
-export type { BusSubscription } from './loop.ts';
+export type { BusSubscription } from './pull.ts';
 
 export type { Handlers } from './requests.ts';
 export { openResult, sealResult } from './results.ts';

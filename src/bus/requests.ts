@@ -16,7 +16,7 @@ import { type ReplyOf, type RequestOf, requests, type Verb } from '../domain/mes
 import type { Link } from './connection.ts';
 import { busFailure, isNoResponders } from './connection.ts';
 import { decodeEnvelope, encodeEnvelope, type Meta } from './envelope.ts';
-import { type BusSubscription, pause } from './loop.ts';
+import { type BusSubscription, pause } from './pull.ts';
 import { archiveQueue, lastToken, subjects } from './subjects.ts';
 
 export interface AskOptions {

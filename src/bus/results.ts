@@ -25,8 +25,7 @@ import { seal, unseal } from '../platform/index.ts';
 import type { Link } from './connection.ts';
 import { busFailure, isConsumerMissing } from './connection.ts';
 import { decodeEnvelope, type Meta } from './envelope.ts';
-import { type BusSubscription, runLoop } from './loop.ts';
-import { pull, settlementOf } from './pull.ts';
+import { type BusSubscription, pull, runLoop, settlementOf } from './pull.ts';
 import type { Streams } from './streams.ts';
 import { bodies, streamNames, subjects } from './subjects.ts';
 

@@ -17,8 +17,7 @@ import { type DeviceClass, deviceClasses, deviceClassSchema } from '../domain/ta
 import type { Link } from './connection.ts';
 import { busFailure, isConsumerMissing, isMessageMissing, isStreamMissing } from './connection.ts';
 import { decodeEnvelope, type Meta } from './envelope.ts';
-import { pause } from './loop.ts';
-import { deliveredInfo, pull, type Settlement, settlementOf } from './pull.ts';
+import { deliveredInfo, pause, pull, type Settlement, settlementOf } from './pull.ts';
 import type { Streams } from './streams.ts';
 import { bodies, lastToken, streamNames, subjects, workersDurable } from './subjects.ts';
 
