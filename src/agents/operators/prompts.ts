@@ -4,8 +4,20 @@ import type { LiteratureSpec } from '../../domain/literature.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { Experiment } from '../../domain/search.ts';
 import type { Passage } from '../tools/toolbox.ts';
-import { lineage, nodeDetails, nodeLine, nodeList, notShown, outcome, siblings } from './nodeText.ts';
-import { fill, jsonForm, oneLine, quoted, shown } from './promptText.ts';
+import {
+  fill,
+  jsonForm,
+  lineage,
+  nodeDetails,
+  nodeLine,
+  nodeList,
+  notShown,
+  oneLine,
+  outcome,
+  quoted,
+  shown,
+  siblings,
+} from './promptText.ts';
 
 /** Maximum characters of each section; together they bound every prompt. */
 export const caps = {

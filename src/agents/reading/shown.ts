@@ -1,8 +1,7 @@
 import { shortCandidate } from '../../domain/candidate.ts';
 import type { Item, OwnResult, ReadText } from '../../domain/literature.ts';
 import type { View } from '../../domain/node.ts';
-import { nodeLine } from '../operators/nodeText.ts';
-import { quoted } from '../operators/promptText.ts';
+import { nodeLine, quoted } from '../operators/promptText.ts';
 
 /** Maximum characters of a search hit, and of a document that is read. */
 export const longestShown = { found: 900, read: 8200 } as const;

@@ -22,8 +22,7 @@ import {
 } from '../../domain/rehearsal.ts';
 import type { LlmClient, Scope, ToolCall, ToolResult } from '../../llm/index.ts';
 import type { Clock } from '../../platform/index.ts';
-import { nodeDetails, nodeLine } from '../operators/nodeText.ts';
-import { fill, lastLine, oneLine, quoted } from '../operators/promptText.ts';
+import { fill, lastLine, nodeDetails, nodeLine, oneLine, quoted } from '../operators/promptText.ts';
 import { type LiteratureReader, mostAtOnce } from './reading.ts';
 import {
   type Asks,

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { lineage, nodeList, siblings } from '../../../src/agents/operators/nodeText.ts';
 import {
   analysisPrompt,
   longestQuestion,
@@ -8,7 +7,15 @@ import {
   remainingBudgetText,
   systemPrompt,
 } from '../../../src/agents/operators/prompts.ts';
-import { fill, oneLine, quoted, trimmed } from '../../../src/agents/operators/promptText.ts';
+import {
+  fill,
+  lineage,
+  nodeList,
+  oneLine,
+  quoted,
+  siblings,
+  trimmed,
+} from '../../../src/agents/operators/promptText.ts';
 import { operators } from '../../../src/domain/node.ts';
 import { rngFor } from '../../../src/domain/rng.ts';
 import { anyView, shuffled, space16, viewNode, viewOf } from '../support.ts';
