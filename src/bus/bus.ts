@@ -15,8 +15,8 @@ import { type Publisher, publisherOn } from './publish.ts';
 import type { BusSubscription } from './pull.ts';
 import { type Requests, requestsOn } from './requests.ts';
 import { consumeResultsOn, type ResultHandler } from './results.ts';
-import type { Role } from './roles.ts';
 import { defaultLimits, type StreamLimits, streamsOn } from './streams.ts';
+import type { Role } from './subjects.ts';
 import { subjects } from './subjects.ts';
 import { type WorkQueue, workQueueOn } from './work.ts';
 

@@ -32,8 +32,7 @@ import {
 import { AiraError, errorMessage, errorMessage, PrerequisiteError, PrerequisiteError, RetryableError, TerminalError, TerminalError } from '../domain/errors.ts';
 import type { Clock, Logger } from '../platform/index.ts';
 import type { Meta } from './envelope.ts';
-import { inboxPrefix, ownInbox, type Role } from './roles.ts';
-import { subjects } from './subjects.ts';
+import { inboxPrefix, ownInbox, type Role, subjects } from './subjects.ts';
 
 export interface LinkOptions {
   /** `nats://host:port`; credentials are `access`, because the client ignores those in a URL. */

@@ -16,7 +16,7 @@ import { keptSecret, newSealingKey, newToken, publicSealingKey, readSecret, syst
 import type { Access } from './connection.ts';
 import { issuedUsers, ownInboxMark } from './issued.ts';
 import { listeningOf } from './listening.ts';
-import { type BusUser, permissionsOf, type Role, roles } from './roles.ts';
+import { type BusUser, permissionsOf, type Role, roles } from './subjects.ts';
 
 export const credentialsFolder = (home: string): string => join(home, 'credentials');
 const seedFile = (home: string, role: Role): string => join(credentialsFolder(home), `${role}.nk`);

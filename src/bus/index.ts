@@ -32,7 +32,7 @@ export type { BusSubscription } from './pull.ts';
 
 export type { Handlers } from './requests.ts';
 export { openResult, sealResult } from './results.ts';
-export { type BusUser, type Role, roles } from './roles.ts';
 export { type EmbeddedServer, embeddedUrl, embedServer, type NatsServer, startServer } from './server.ts';
+export { type BusUser, type Role, roles } from './subjects.ts';
 
 export type { Delivery } from './work.ts';

@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path';
 import { nkeys } from 'nats';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
-import { ownInbox, type Permissions, permissionsOf } from './roles.ts';
+import { ownInbox, type Permissions, permissionsOf } from './subjects.ts';
 
 /** Roles of other machines. The archive's own key opens everything and stays with it. */
 export const issuableRoles = ['worker', 'agent', 'viewer', 'search'] as const;

@@ -14,7 +14,7 @@ import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { exec } from '../platform/index.ts';
 import { maxEnvelopeBytes } from './envelope.ts';
-import type { BusUser } from './roles.ts';
+import type { BusUser } from './subjects.ts';
 
 const listeningSchema = z.strictObject({
   v: z.literal(1),

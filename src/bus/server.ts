@@ -23,7 +23,7 @@ import { AiraError, errorMessage, PrerequisiteError, PrerequisiteError, toError 
 import { deferred, identify, isAlive, type Logger, type Logger, type ProcessIdentity, processSchema } from '../platform/index.ts';
 import { labUsers } from './credentials.ts';
 import { type Listening, listeningOf, serverConfig, strayStreams } from './listening.ts';
-import type { BusUser } from './roles.ts';
+import type { BusUser } from './subjects.ts';
 
 export interface ServerOptions {
   /** A path, or a name to be found on PATH. */

@@ -1,7 +1,9 @@
 import { jobSchema, resultMessageSchema } from '../domain/evaluation.ts';
 import type { AgentName, SearchId, WorkerId } from '../domain/ids.ts';
+import type { Verb } from '../domain/messages.ts';
 import { agentStateSchema, eventSchema, type LabEvent, type Verb, workerStateSchema } from '../domain/messages.ts';
 import type { DeviceClass } from '../domain/task.ts';
+import { deviceClasses } from '../domain/task.ts';
 
 /** All subjects, and the schemas of their messages. Ids are slugs, so none can add a separator or wildcard to a subject. */
 
@@ -44,4 +46,115 @@ export const workersDurable = (deviceClass: DeviceClass) => `workers-${deviceCla
 /** The last token of a subject: a verb or class. */
 export function lastToken(subject: string): string {
   return subject.slice(subject.lastIndexOf('.') + 1);
+}
+
+/**
+ * Permissions of roles on the bus (I12).
+ *
+ * Role: the subjects of each role, as allow-lists for the server. Non-role: keys and files (credentials), authorisation of
+ * single requests (the archive).
+ *
+ *   ROL-1  Only `archive` receives requests and results, publishes jobs and events, replies, and administers streams.
+ *   ROL-2  A role receives replies below its own inbox prefix only.
+ *   ROL-3  Lists allow; none denies: nats-server has had defects in deny-lists and none known in these.
+ */
+
+/**
+ * `search` runs a search: opens it, moves it up its ladder, adds references and the aggregate. `person` rules about one, from a
+ * dashboard; it proposes as an agent.
+ */
+export const roles = ['archive', 'search', 'worker', 'agent', 'viewer', 'person'] as const;
+export type Role = (typeof roles)[number];
+
+export interface Permissions {
+  readonly publish: readonly string[];
+  readonly subscribe: readonly string[];
+}
+
+/** A user of the embedded server. */
+export interface BusUser extends Permissions {
+  /** Public nkey. */
+  readonly nkey: string;
+}
+
+/** Prefix of the reply subjects of a role's connections. */
+export const inboxPrefix = (role: Role | undefined): string => (role === undefined ? '_INBOX' : `_INBOX.${role}`);
+/** Prefix of the reply subjects of one key; not below any role's prefix, so that the role's other keys cannot hear it. */
+export const ownInbox = (nkey: string): string => `_INBOX.${nkey}`;
+
+const verbs: Readonly<Record<Exclude<Role, 'archive'>, readonly Verb[]>> = {
+  search: [
+    'search-open',
+    'search-name',
+    'search-spec',
+    'search-status',
+    'search-phase',
+    'search-ranking',
+    'search-evaluations',
+    'search-tests',
+    'node-add',
+    'node-evaluate',
+  ],
+  worker: ['job-claim', 'job-checkpoint', 'job-release', 'worker-hello'],
+  agent: [
+    'agent-join',
+    'agent-view',
+    'agent-submit',
+    'agent-retire',
+    'agent-away',
+    'idea-claim',
+    'insight-post',
+    'call-reserve',
+    'call-settle',
+    'rehearsal-reserve',
+    'rehearsal-settle',
+    'search-status',
+  ],
+  viewer: ['search-status'],
+  person: ['search-rule'],
+};
+
+/** An event subscription creates a consumer that the server removes when idle. */
+const watching: readonly string[] = [
+  `$JS.API.STREAM.INFO.${streamNames.events}`,
+  `$JS.API.CONSUMER.CREATE.${streamNames.events}`,
+  `$JS.API.CONSUMER.CREATE.${streamNames.events}.>`,
+  `$JS.API.CONSUMER.MSG.NEXT.${streamNames.events}.*`,
+  `$JS.API.CONSUMER.DELETE.${streamNames.events}.*`,
+];
+
+const publishing: Readonly<Record<Role, readonly string[]>> = {
+  archive: [subjects.anyWork, subjects.anyEvent, '_INBOX.>', '$JS.API.>', '$JS.ACK.>'],
+  search: [],
+  worker: [
+    subjects.result,
+    subjects.restoreResults,
+    subjects.anyWorkerSign,
+    `$JS.ACK.${streamNames.work}.>`,
+    ...deviceClasses.flatMap((device) => [
+      `$JS.API.CONSUMER.INFO.${streamNames.work}.${workersDurable(device)}`,
+      `$JS.API.CONSUMER.MSG.NEXT.${streamNames.work}.${workersDurable(device)}`,
+    ]),
+  ],
+  agent: [subjects.anyAgentSign, ...watching],
+  viewer: watching,
+  person: [],
+};
+
+const hearing: Readonly<Record<Role, readonly string[]>> = {
+  archive: [subjects.anyRequest, subjects.restoreResults],
+  search: [subjects.anyWorkerSign, subjects.anyAgentSign],
+  worker: [],
+  agent: [],
+  viewer: [subjects.anyWorkerSign, subjects.anyAgentSign],
+  person: [],
+};
+
+/** @param inbox prefix of the replies that this key may hear. */
+export function permissionsOf(role: Role, inbox = inboxPrefix(role)): Permissions {
+  const requestSubjects = role === 'archive' ? [] : verbs[role].map(subjects.request);
+  return {
+    publish: [...requestSubjects, ...publishing[role]],
+    subscribe: [...hearing[role], `${inbox}.>`],
+  };
 }

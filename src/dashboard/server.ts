@@ -1,8 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { extname, join, resolve, sep } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { type ServerType, serve } from '@hono/node-server';
-import type { Context } from 'hono';
+import { serve, type ServerType } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import * as z from 'zod';
@@ -10,7 +9,7 @@ import { PrerequisiteError } from '../domain/errors.ts';
 import { newToken } from '../platform/index.ts';
 import { apiVersion, commandSchema, type Labs, nodesQuerySchema, studiesOf, studyOf } from '../views/index.ts';
 import { EventStreams } from './events.ts';
-import { guard, HttpProblem, HttpProblem, isLoopback, problemAnswer, requested } from './guard.ts';
+import { guard, HttpProblem, isLoopback, problemAnswer, requested } from './guard.ts';
 import { type LabsDeps, namedHomes, type ServedHome } from './labs.ts';
 
 const types: Readonly<Record<string, string>> = {
