@@ -15,7 +15,7 @@ import {
 import type { Operator, View } from '../../domain/node.ts';
 import type { LlmClient, Scope, ToolCall, ToolForm, ToolResult } from '../../llm/index.ts';
 import { readingRules } from '../operators/prompts.ts';
-import { ownResults, shownItems, shownText } from '../reading/shown.ts';
+import { ownResults, shownItems, shownText } from '../operators/promptText.ts';
 import {
   InvalidCall,
   mayCall,
