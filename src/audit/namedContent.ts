@@ -13,7 +13,7 @@ export interface FilesNow {
 /** Compares the files of a search, given its specification and search file. */
 export type FilesOf = (spec: SearchSpec, source: string) => Promise<FilesNow>;
 
-interface EvaluationRow {
+interface IdentityRow {
   key: string;
   body: string;
   identity: string | null;
@@ -22,7 +22,7 @@ interface EvaluationRow {
 
 /** For every evaluation of the search: the recorded components, their digest, and the key derived from it. */
 function checkIdentities(subject: Subject, report: CheckReport): void {
-  const rows = rowsOf<EvaluationRow>(
+  const rows = rowsOf<IdentityRow>(
     subject,
     `SELECT DISTINCT e.key, j.body, j.identity, i.components FROM evaluation_requests w
      JOIN evaluations e ON e.key = w.key JOIN jobs j ON j.key = e.key LEFT JOIN identities i ON i.digest = j.identity

@@ -6,7 +6,7 @@ import type { NodeRecord } from '../memory/index.ts';
 import { printable } from '../platform/index.ts';
 
 const header = ['commit', 'val_bpb', 'memory_gb', 'status', 'description'];
-const metric = 'BitsPerByte';
+const tsvMetric = 'BitsPerByte';
 
 /**
  * autoresearch's table of experiments: tab-separated, one row per evaluated program, in order. The `commit` column has
@@ -16,7 +16,7 @@ const metric = 'BitsPerByte';
  * @throws PrerequisiteError `results-tsv` if the search has another metric.
  */
 export function resultsTsv(spec: Pick<SearchSpec, 'metric' | 'lowerIsBetter'>, nodes: readonly NodeRecord[]): string {
-  if (spec.metric !== metric) {
+  if (spec.metric !== tsvMetric) {
     throw new PrerequisiteError(
       'results-tsv',
       `results.tsv needs bits per byte, and this search measures ${spec.metric}`,

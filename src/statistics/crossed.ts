@@ -50,7 +50,7 @@ export interface CrossedEstimate {
 }
 
 /** Differences below rounding error count as zero. */
-const negligible = 1e-12;
+const negligibleEffect = 1e-12;
 
 const middle = (values: readonly number[]): number => sortedMiddle(Float64Array.from(values).sort());
 
@@ -122,7 +122,7 @@ export function crossedEstimate(pairs: readonly CrossedPair[]): CrossedEstimate 
   const standardError = Math.sqrt(sum(tasks, ([stratum, count]) => varianceOver(pairs, stratum, count, effect)));
   const units = sum(tasks.values());
   const degrees = units - tasks.size;
-  const p = Math.abs(effect) < negligible ? 1 : 1 - centralProbability(Math.abs(effect) / standardError, degrees);
+  const p = Math.abs(effect) < negligibleEffect ? 1 : 1 - centralProbability(Math.abs(effect) / standardError, degrees);
   return { effect, standardError, units, degrees, p: Math.max(0, p) };
 }
 
