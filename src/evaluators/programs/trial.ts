@@ -20,16 +20,6 @@ import type { Sandbox, SandboxResult } from '../../sandbox/index.ts';
 import { type DesignPackage, runTrustedModule, type TrustedOptions } from '../../tasks/index.ts';
 import { programReasonSchema, type Verdict } from '../evaluator.ts';
 import {
-  hostedStage,
-  hostPredictArgs,
-  hostTrainArgs,
-  predictStage,
-  type Stage,
-  scriptPredictStage,
-  scriptTrainStage,
-  trainStage,
-} from './commands.ts';
-import {
   type HostedResult,
   hostedVerdict,
   runHosted,
@@ -39,6 +29,16 @@ import {
   withoutDetails,
 } from './hosted.ts';
 import { familyOf, type Prepared, type TrialBudget } from './preparation.ts';
+import {
+  hostedStage,
+  hostPredictArgs,
+  hostTrainArgs,
+  predictStage,
+  type Stage,
+  scriptPredictStage,
+  scriptTrainStage,
+  trainStage,
+} from './stage.ts';
 
 export interface TrialOptions {
   readonly python: string;
