@@ -13,11 +13,9 @@
 
 export { type Bus, type BusOptions, connectBus } from './bus.ts';
 export { type Access, isAnonymous, withoutCredentials } from './connection.ts';
-export { accessOfSeedFile, agentSecret, labAccess, labUsers, sealingKey } from './credentials.ts';
-export type { Meta } from './envelope.ts';
-
-export type { Heartbeat } from './heartbeats.ts';
 export {
+  accessOfSeedFile,
+  agentSecret,
   credentialNameSchema,
   type IssuableRole,
   type Issued,
@@ -25,8 +23,13 @@ export {
   issuableRoles,
   issueCredential,
   issuedCredentials,
+  labAccess,
+  labUsers,
   revokeCredential,
-} from './issued.ts';
+  sealingKey,
+} from './credentials.ts';
+export type { Meta } from './envelope.ts';
+export type { Heartbeat } from './heartbeats.ts';
 export { accountsOf, listeningOf, makeCertificates, recordListening } from './listening.ts';
 export type { BusSubscription } from './pull.ts';
 
