@@ -25,18 +25,16 @@ export {
 } from './acceptance.ts';
 export {
   type CrossedPair,
+  criticalValue,
   crossedEstimate,
   crossedInterval,
-  type Judged,
-} from './crossed.ts';
-export {
-  criticalValue,
   detectable,
   effectSize,
   fewestPairs,
   holm,
   type Interval,
   iqmDifference,
+  type Judged,
   type Pair,
   pairedBootstrap,
   pairsNeeded,

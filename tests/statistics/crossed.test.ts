@@ -2,8 +2,13 @@ import { deviation, mean } from 'd3-array';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Rng, rngFor } from '../../src/domain/rng.ts';
-import { type CrossedPair, crossedEstimate, crossedInterval } from '../../src/statistics/crossed.ts';
-import { pairedBootstrap, permutationTest } from '../../src/statistics/pairs.ts';
+import {
+  type CrossedPair,
+  crossedEstimate,
+  crossedInterval,
+  pairedBootstrap,
+  permutationTest,
+} from '../../src/statistics/pairs.ts';
 
 /** A pair whose arms are judged by training seeds: `first[u]` and `second[u]`, except by the one that both saw. */
 function pair(seen: number, first: readonly number[], second: readonly number[], stratum = 'task'): CrossedPair {
