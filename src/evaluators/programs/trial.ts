@@ -19,25 +19,23 @@ import { printable } from '../../platform/index.ts';
 import type { Sandbox, SandboxResult } from '../../sandbox/index.ts';
 import { type DesignPackage, runTrustedModule, type TrustedOptions } from '../../tasks/index.ts';
 import { programReasonSchema, type Verdict } from '../evaluator.ts';
-import {
-  type HostedResult,
-  hostedVerdict,
-  runHosted,
-  type StageLimits,
-  scriptVerdict,
-  stageVerdict,
-  withoutDetails,
-} from './hosted.ts';
 import { familyOf, type Prepared, type TrialBudget } from './preparation.ts';
 import {
+  type HostedResult,
   hostedStage,
+  hostedVerdict,
   hostPredictArgs,
   hostTrainArgs,
   predictStage,
+  runHosted,
   type Stage,
+  type StageLimits,
   scriptPredictStage,
   scriptTrainStage,
+  scriptVerdict,
+  stageVerdict,
   trainStage,
+  withoutDetails,
 } from './stage.ts';
 
 export interface TrialOptions {

@@ -18,7 +18,7 @@ import { cut, type Device, gpuOf, printable, trainersDirectory } from '../../pla
 import { box, openSandbox, outputFolder, type ReadOnlyMount, type Sandbox } from '../../sandbox/index.ts';
 import { type DesignPackage, runTrustedModule } from '../../tasks/index.ts';
 import type { EvaluatorOptions } from '../openEvaluator.ts';
-import { stageVerdict } from '../programs/hosted.ts';
+import { stageVerdict } from '../programs/stage.ts';
 import { trainerVariables } from '../stacks/engine.ts';
 
 /** What runs rehearsals of one kind of candidate. */

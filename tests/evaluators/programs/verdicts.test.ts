@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { failureReasons, laboratoryFailures } from '../../../src/domain/evaluation.ts';
-import { scriptVerdict, stageVerdict, withoutDetails } from '../../../src/evaluators/programs/hosted.ts';
+import { scriptVerdict, stageVerdict, withoutDetails } from '../../../src/evaluators/programs/stage.ts';
 import { forPrediction, forTraining } from '../../../src/evaluators/programs/trial.ts';
 import type { SandboxResult } from '../../../src/sandbox/index.ts';
 
