@@ -8,9 +8,8 @@ import * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { newToken } from '../platform/index.ts';
 import { apiVersion, commandSchema, type Labs, nodesQuerySchema, studiesOf, studyOf } from '../views/index.ts';
-import { EventStreams } from './events.ts';
 import { guard, HttpProblem, isLoopback, problemAnswer, requested } from './guard.ts';
-import { type LabsDeps, namedHomes, type ServedHome } from './labs.ts';
+import { EventStreams, type LabsDeps, namedHomes, type ServedHome } from './labs.ts';
 
 const types: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',

@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { AiraError } from '../../domain/errors.ts';
 import { cut, deferred, printable } from '../../platform/index.ts';
-import type { SandboxResult } from '../../sandbox/index.ts';
-import { box, outputFolder, type ReadOnlyMount } from '../../sandbox/index.ts';
-import { type DesignPackage, type DesignPackage, pythonStart, runTrustedModule } from '../../tasks/index.ts';
+import { type SandboxResult, box, outputFolder, type ReadOnlyMount } from '../../sandbox/index.ts';
+import { type DesignPackage, pythonStart, runTrustedModule } from '../../tasks/index.ts';
 import { programReasonSchema, type Verdict } from '../evaluator.ts';
 
 /** Arguments and mounts for the commands of `gpu-workers/aira_design`, per sandbox stage and for their hosts. */
