@@ -5,7 +5,6 @@ import { type Brief, type Files, type ProgramSpace, parseProgram, programText } 
 import type { Experiment } from '../../domain/search.ts';
 import { hunksOf } from '../../platform/index.ts';
 import { lessonTokens, reasonTokens, tokensOf } from './answers.ts';
-import type { CandidatePrompts, Statement } from './candidatePrompts.ts';
 import {
   applyEdits,
   EditError,
@@ -27,6 +26,7 @@ import {
   severalInstructions,
 } from './prompts.ts';
 import { fill, jsonForm, quoted, quotedCode, shown, trimmed } from './promptText.ts';
+import type { CandidatePrompts, Statement } from './sections.ts';
 
 interface ProgramPromptDeps {
   readonly task: string;

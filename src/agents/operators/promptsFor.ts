@@ -3,8 +3,8 @@ import type { Space } from '../../domain/candidate.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import type { Brief } from '../../domain/program.ts';
 import type { Experiment } from '../../domain/search.ts';
-import type { CandidatePrompts } from './candidatePrompts.ts';
 import { programPrompts } from './programPrompts.ts';
+import type { CandidatePrompts } from './sections.ts';
 import { stackPrompts } from './stackPrompts.ts';
 
 /** What the questions of one agent share. */

@@ -9,7 +9,6 @@ import {
 import { TerminalError } from '../../domain/errors.ts';
 import type { ViewNode } from '../../domain/node.ts';
 import { lessonTokens, listForm, proposalForms, reasonTokens, type StatedProposal } from './answers.ts';
-import type { CandidatePrompts, Statement } from './candidatePrompts.ts';
 import {
   analysisPrompt,
   longestQuestion,
@@ -18,6 +17,7 @@ import {
   severalInstructions,
   systemPrompt,
 } from './prompts.ts';
+import type { CandidatePrompts, Statement } from './sections.ts';
 
 /** The candidate that a statement results in. @throws ArchitectureError; TerminalError for an edit outside the parent. */
 function candidateOf({ architecture, edits }: StatedProposal, parents: readonly ViewNode[], space: StackSpace): string {
