@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { AiraError } from '../../domain/errors.ts';
 import { cut, deferred, printable } from '../../platform/index.ts';
-import { type SandboxResult, box, outputFolder, type ReadOnlyMount } from '../../sandbox/index.ts';
+import { box, outputFolder, type ReadOnlyMount, type SandboxResult } from '../../sandbox/index.ts';
 import { type DesignPackage, pythonStart, runTrustedModule } from '../../tasks/index.ts';
 import { programReasonSchema, type Verdict } from '../evaluator.ts';
 
