@@ -5,7 +5,16 @@ import type { Bus, BusSubscription, Heartbeat } from '../bus/index.ts';
 import { errorMessage, PrerequisiteError, RetryableError } from '../domain/errors.ts';
 import type { AgentState, WorkerState } from '../domain/messages.ts';
 import type { Clock, Logger, Timers } from '../platform/index.ts';
-import { apiVersion, type CommandBody, type CommandReply, type Heard, HomeViews, type Labs, printed, problemOf } from '../views/index.ts';
+import {
+  apiVersion,
+  type CommandBody,
+  type CommandReply,
+  type Heard,
+  HomeViews,
+  type Labs,
+  printed,
+  problemOf,
+} from '../views/index.ts';
 
 /** A running lab as its dashboard reaches it: heartbeats, and a way for people to take part. */
 export interface LiveLab {
