@@ -1,9 +1,21 @@
 import type { Purpose } from '../../domain/agent.ts';
-import { type OwnPrimitive, primitiveText, readArchitecture, type StackSpace } from '../../domain/architecture.ts';
+import {
+  type Architecture,
+  canonicalText,
+  type OwnPrimitive,
+  parseArchitecture,
+  parseInSpace,
+  primitives,
+  primitiveText,
+  readArchitecture,
+  type StackSpace,
+} from '../../domain/architecture.ts';
+import { TerminalError } from '../../domain/errors.ts';
 import type { LiteratureSpec } from '../../domain/literature.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
 import type { Experiment } from '../../domain/search.ts';
 import type { Passage } from '../tools/toolbox.ts';
+import { lessonTokens, listForm, proposalForms, reasonTokens, type StatedProposal } from './answers.ts';
 import {
   fill,
   jsonForm,
@@ -18,6 +30,7 @@ import {
   shown,
   siblings,
 } from './promptText.ts';
+import type { CandidatePrompts, Statement } from './sections.ts';
 
 /** Maximum characters of each section; together they bound every prompt. */
 export const caps = {
@@ -393,3 +406,42 @@ Answer the same question again in the requested form.
 export const shorter = `
 Your last answer was cut off at the length limit. Answer again: think and write less.
 `;
+
+/** The candidate that a statement results in. @throws ArchitectureError; TerminalError for an edit outside the parent. */
+function candidateOf({ architecture, edits }: StatedProposal, parents: readonly ViewNode[], space: StackSpace): string {
+  if (architecture !== null)
+    return canonicalText(parseArchitecture(architecture, [...primitives, ...space.primitives]));
+  const [parent] = parents;
+  if (!parent || !edits) throw new TerminalError('edit', 'there is no parent to edit: give a whole architecture');
+  const layers = [...parseInSpace(parent.candidate, space)];
+  for (const { layer, primitive } of edits) {
+    if (!Number.isInteger(layer) || layer < 0 || layer >= layers.length) {
+      throw new TerminalError('edit', `edit of layer ${layer}: the layers are 0 to ${layers.length - 1}`);
+    }
+    layers[layer] = primitive;
+  }
+  return canonicalText(layers satisfies Architecture);
+}
+
+/** Prompts for stacks of layers. */
+export function stackPrompts(deps: Omit<StackPromptDeps, 'rules'>): CandidatePrompts {
+  const { space } = deps;
+  const forms = proposalForms(space);
+  return {
+    system: (purpose, rules) => systemPrompt(purpose, { ...deps, rules }),
+    question: proposalPrompt,
+    analysis: analysisPrompt,
+    longestQuestion,
+    // A layer or its edit takes at most eight tokens.
+    answerTokens: (purpose) => (purpose === 'analyze' ? lessonTokens : reasonTokens + 8 * space.layers),
+    severalRules: severalInstructions.trim(),
+    listForm: (operator) => listForm(forms[operator]),
+    form(operator) {
+      const { schema, wire } = forms[operator];
+      const stated = schema.transform(
+        (reasons): Statement => ({ reasons, candidate: (parents) => candidateOf(reasons, parents, space) }),
+      );
+      return { schema: stated, wire };
+    },
+  };
+}

@@ -4,8 +4,8 @@ import { TerminalError } from '../../domain/errors.ts';
 import type { Brief } from '../../domain/program.ts';
 import type { Experiment } from '../../domain/search.ts';
 import { programPrompts } from './programPrompts.ts';
+import { stackPrompts } from './prompts.ts';
 import type { CandidatePrompts } from './sections.ts';
-import { stackPrompts } from './stackPrompts.ts';
 
 /** What the questions of one agent share. */
 export interface PromptDeps {
