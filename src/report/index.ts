@@ -22,6 +22,5 @@ export {
   writeScaleReport,
   writeWhole,
 } from './document.ts';
-export { resultsTsv } from './resultsTsv.ts';
-export { type Result, resultOf, summary } from './summary.ts';
+export { type Result, resultOf, resultsTsv, summary } from './summary.ts';
 export { attributionText, confrontationText, storyHtml, storyText } from './trace.ts';
