@@ -37,7 +37,7 @@ import {
   type Timers,
 } from '../../platform/index.ts';
 import { batchKey, type EvaluateHandlers, type Evaluator, type OnOutcome, type Verdict } from '../evaluator.ts';
-import type { FailedEvent, Hello, ProgressEvent, ResultEvent, WorkerEvent, WorkerRequest } from '../protocol.ts';
+import type { FailedEvent, Hello, ProgressEvent, ResultEvent, WorkerEvent, WorkerRequest } from './trainer.ts';
 import { describeEnd, diagnose, type ProcessEnd, Trainer, type WorkerCommand, WorkerStartError } from './trainer.ts';
 
 export interface NativeWorkerOptions {
