@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { PubAck } from 'nats';
+import type { Msg, PubAck } from 'nats';
 import { AckPolicy, DeliverPolicy, type Msg, nanos } from 'nats';
 import type * as z from 'zod';
-import { errorMessage, PrerequisiteError, RetryableError } from '../domain/errors.ts';
+import { errorMessage, errorMessage, PrerequisiteError, RetryableError } from '../domain/errors.ts';
 import type { Job, ResultMessage } from '../domain/evaluation.ts';
 import type { SearchId } from '../domain/ids.ts';
-import type { LabEvent } from '../domain/messages.ts';
+import type { AgentState, LabEvent, WorkerState } from '../domain/messages.ts';
 import type { DeviceClass } from '../domain/task.ts';
 import { createLogger, type Logger } from '../platform/index.ts';
 import type { Link } from './connection.ts';
@@ -18,7 +18,6 @@ import {busFailure, busFailure,
   withoutCredentials 
 } from './connection.ts';
 import { decodeEnvelope, encodeEnvelope, type Meta } from './envelope.ts';
-import { type Heartbeats, heartbeatsOn } from './heartbeats.ts';
 import type { BusSubscription } from './pull.ts';
 import { type BusSubscription, deliveredInfo, pull, runLoop } from './pull.ts';
 import { type Requests, requestsOn } from './requests.ts';
@@ -26,7 +25,7 @@ import { consumeResultsOn, type ResultHandler } from './results.ts';
 import type { Streams } from './streams.ts';
 import { defaultLimits, type StreamLimits, streamsOn } from './streams.ts';
 import type { Role } from './subjects.ts';
-import { bodies, streamNames, subjects, subjects, bodies, streamNames, subjects } from './subjects.ts';
+import { bodies, streamNames, subjects, subjects, bodies, streamNames, subjects, bodies, subjects } from './subjects.ts';
 import { type WorkQueue, workQueueOn } from './work.ts';
 
 export interface BusOptions extends Omit<LinkOptions, 'log'> {
@@ -311,4 +310,53 @@ async function consumeEventsOn(
     if (end === 'refused') throw new RetryableError('bus-refused', 'the server refused to deliver events', 1_000);
   });
   return running;
+}
+
+/** A heartbeat: not stored, not confirmed, received by current subscribers only. */
+export type Heartbeat =
+  | { readonly kind: 'worker'; readonly state: WorkerState; readonly meta: Meta }
+  | { readonly kind: 'agent'; readonly state: AgentState; readonly meta: Meta };
+
+interface Heartbeats {
+  /** @throws TerminalError for a state that does not match the schema; never for a missing connection. */
+  announceWorker(state: WorkerState): void;
+  announceAgent(state: AgentState): void;
+  /** Resolves when the server has registered the subscription. */
+  watchHeartbeats(handler: (heartbeat: Heartbeat) => void): Promise<BusSubscription>;
+}
+
+function heartbeatsOn(link: Link): Heartbeats {
+  function announce<T>(subject: string, schema: z.ZodType<T>, state: T): void {
+    const bytes = encodeEnvelope(schema, state, link.stamp());
+    if (link.connected && !link.nc.isClosed() && !link.nc.isDraining()) link.nc.publish(subject, bytes);
+  }
+
+  function listen<T>(subject: string, schema: z.ZodType<T>, onState: (state: T, meta: Meta) => void) {
+    const callback = (_error: unknown, message: Msg) => {
+      try {
+        const { meta, body } = decodeEnvelope(schema, message.data);
+        onState(body, meta);
+      } catch (thrown) {
+        link.log.warn({ subject: message.subject, error: errorMessage(thrown) }, 'a heartbeat could not be decoded');
+      }
+    };
+    return link.nc.subscribe(subject, { callback });
+  }
+
+  return {
+    announceWorker: (state) => announce(subjects.workerSign(state.worker), bodies.workerSign, state),
+    announceAgent: (state) => announce(subjects.agentSign(state.search, state.agent), bodies.agentSign, state),
+    async watchHeartbeats(handler) {
+      const subscriptions = [
+        listen(subjects.anyWorkerSign, bodies.workerSign, (state, meta) => handler({ kind: 'worker', state, meta })),
+        listen(subjects.anyAgentSign, bodies.agentSign, (state, meta) => handler({ kind: 'agent', state, meta })),
+      ];
+      await link.subscribed();
+      return {
+        async stop() {
+          for (const subscription of subscriptions) subscription.unsubscribe();
+        },
+      };
+    },
+  };
 }

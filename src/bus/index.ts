@@ -11,6 +11,7 @@
  * - A role may publish and hear only what its allow-list names (I12); `docs/nats.md` has the table.
  */
 
+export type { Heartbeat } from './bus.ts';
 export { type Bus, type BusOptions, connectBus } from './bus.ts';
 export { type Access, isAnonymous, withoutCredentials } from './connection.ts';
 export {
@@ -29,7 +30,6 @@ export {
   sealingKey,
 } from './credentials.ts';
 export type { Meta } from './envelope.ts';
-export type { Heartbeat } from './heartbeats.ts';
 export { accountsOf, listeningOf, makeCertificates, recordListening } from './listening.ts';
 export type { BusSubscription } from './pull.ts';
 
