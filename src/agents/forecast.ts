@@ -6,7 +6,7 @@ import { scaffoldLabel } from '../domain/scaffold.ts';
 import { experimentOf, type SearchSpec } from '../domain/search.ts';
 import { cost, mostUsage, type Prices } from '../llm/index.ts';
 import { callTokens, insightCharacters, lessonForm, lessonsEach, outputTokens } from './operators/answers.ts';
-import { promptsFor } from './operators/promptsFor.ts';
+import { promptsFor } from './operators/prompts.ts';
 import { longestShown } from './operators/promptText.ts';
 import { longestResult } from './tools/investigation.ts';
 

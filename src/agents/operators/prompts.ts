@@ -10,12 +10,15 @@ import {
   readArchitecture,
   type StackSpace,
 } from '../../domain/architecture.ts';
+import type { Space } from '../../domain/candidate.ts';
 import { TerminalError } from '../../domain/errors.ts';
 import type { LiteratureSpec } from '../../domain/literature.ts';
 import type { Operator, View, ViewNode } from '../../domain/node.ts';
+import type { Brief } from '../../domain/program.ts';
 import type { Experiment } from '../../domain/search.ts';
 import type { Passage } from '../tools/toolbox.ts';
 import { lessonTokens, listForm, proposalForms, reasonTokens, type StatedProposal } from './answers.ts';
+import { programPrompts } from './programPrompts.ts';
 import {
   fill,
   jsonForm,
@@ -444,4 +447,24 @@ export function stackPrompts(deps: Omit<StackPromptDeps, 'rules'>): CandidatePro
       return { schema: stated, wire };
     },
   };
+}
+
+/** What the questions of one agent share. */
+interface PromptDeps {
+  readonly task: string;
+  readonly metric: string;
+  readonly lowerIsBetter?: boolean | undefined;
+  readonly space: Space;
+  readonly primitives?: readonly OwnPrimitive[] | undefined;
+  readonly brief?: Brief | undefined;
+  readonly experiment?: Experiment | undefined;
+  readonly role: string;
+}
+
+/** @throws TerminalError for a program space without a brief, and for a scale plan, which has no agents. */
+export function promptsFor({ space, brief, lowerIsBetter = false, ...shared }: PromptDeps): CandidatePrompts {
+  if (space.kind === 'stack') return stackPrompts({ ...shared, space });
+  if (space.kind === 'scale') throw new TerminalError('space', 'a scale plan has no agents');
+  if (!brief) throw new TerminalError('brief', 'a program space needs a brief');
+  return programPrompts({ ...shared, space, brief, lowerIsBetter });
 }
