@@ -15,12 +15,11 @@ import { TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { ArchiveReader } from '../memory/index.ts';
 import { budgets } from './budgets.ts';
-import { completeness } from './completeness.ts';
 import { type Secret, secretsContained, testScores } from './leaks.ts';
 import { ledgerFirst } from './ledgerFirst.ts';
 import { type FilesOf, namedContent } from './namedContent.ts';
 import { type ClaimsOf, claims, type ReplayDeps, replayable } from './recomputed.ts';
-import { uniqueness } from './records.ts';
+import { completeness, uniqueness } from './records.ts';
 import { batchIndependence, type Retraining, scoreProvenance } from './scores.ts';
 import { type Finding, type Invariant, invariants, type Subject } from './subject.ts';
 
