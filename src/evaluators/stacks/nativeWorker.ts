@@ -22,9 +22,35 @@ import { failureSchema, type Job, type Measurement, type Outcome } from '../../d
 import type { EvaluationKey } from '../../domain/ids.ts';
 import type { Json } from '../../domain/json.ts';
 import { fitnessOf } from '../../domain/task.ts';
-import { type Clock, createLogger, type Deferred, deferred, deviceClassOf, type Logger, type MemoryProbe, printable, procMemory, systemClock, systemTimers, type Timers } from '../../platform/index.ts';
+import {
+  type Clock,
+  createLogger,
+  type Deferred,
+  deferred,
+  deviceClassOf,
+  type Logger,
+  type MemoryProbe,
+  printable,
+  procMemory,
+  systemClock,
+  systemTimers,
+  type Timers,
+} from '../../platform/index.ts';
 import { batchKey, type EvaluateHandlers, type Evaluator, type OnOutcome, type Verdict } from '../evaluator.ts';
-import { type FailedEvent, type Hello, type ProgressEvent, type ResultEvent, type WorkerEvent, type WorkerRequest, describeEnd, diagnose, type ProcessEnd, Trainer, type WorkerCommand, WorkerStartError } from './trainer.ts';
+import {
+  describeEnd,
+  diagnose,
+  type FailedEvent,
+  type Hello,
+  type ProcessEnd,
+  type ProgressEvent,
+  type ResultEvent,
+  Trainer,
+  type WorkerCommand,
+  type WorkerEvent,
+  type WorkerRequest,
+  WorkerStartError,
+} from './trainer.ts';
 
 export interface NativeWorkerOptions {
   readonly command: WorkerCommand;
