@@ -16,7 +16,14 @@ import { PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../domain/ids.ts';
 import { parseProgram } from '../domain/program.ts';
 import type { SearchSpec } from '../domain/search.ts';
-import { type ArchiveReader, ledgerOf, type LedgerRow, type LedgerTable, schemaVersion, type TestScore } from '../memory/index.ts';
+import {
+  type ArchiveReader,
+  type LedgerRow,
+  type LedgerTable,
+  ledgerOf,
+  schemaVersion,
+  type TestScore,
+} from '../memory/index.ts';
 import { whyNot } from '../platform/index.ts';
 import { csv } from './formats.ts';
 import { rowsOf, type TableName, tables } from './tables.ts';
