@@ -17,10 +17,9 @@ import type { ArchiveReader } from '../memory/index.ts';
 import { budgets } from './budgets.ts';
 import { type Secret, secretsContained, testScores } from './leaks.ts';
 import { ledgerFirst } from './ledgerFirst.ts';
-import { type FilesOf, namedContent } from './namedContent.ts';
 import { type ClaimsOf, claims, type ReplayDeps, replayable } from './recomputed.ts';
 import { completeness, uniqueness } from './records.ts';
-import { batchIndependence, type Retraining, scoreProvenance } from './scores.ts';
+import { batchIndependence, type FilesOf, namedContent, type Retraining, scoreProvenance } from './scores.ts';
 import { type Finding, type Invariant, invariants, type Subject } from './subject.ts';
 
 export interface AuditOptions extends ReplayDeps {

@@ -10,7 +10,6 @@
 
 export { type AuditOptions, audit } from './audit.ts';
 export { type Secret, secretsOf } from './leaks.ts';
-export type { FilesNow } from './namedContent.ts';
 export type { ClaimsNow } from './recomputed.ts';
-export type { TrainAlone } from './scores.ts';
+export type { FilesNow, TrainAlone } from './scores.ts';
 export type { Finding } from './subject.ts';
