@@ -67,5 +67,5 @@ export {
   type TableQuery,
   tableSchema,
   tableTrainer,
-} from './tabular/table.ts';
+} from './table.ts';
 export { evaluatorVersion, scaleVersion, versionFor } from './version.ts';

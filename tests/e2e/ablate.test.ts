@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { primitives } from '../../src/domain/architecture.ts';
-import { tableText } from '../../src/evaluators/tabular/table.ts';
+import { tableText } from '../../src/evaluators/table.ts';
 import { temporaryFolder } from '../support/home.ts';
 import { trainingCounts } from '../support/ledger.ts';
 import { aira, type EventLine, jsonLines, start } from '../support/program.ts';

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { parseArchitecture } from '../../src/domain/architecture.ts';
 import type { Outcome } from '../../src/domain/evaluation.ts';
 import { buildTable, readTable, Table } from '../../src/evaluators/index.ts';
-import { allArchitectures, type BuildOptions, tableText } from '../../src/evaluators/tabular/table.ts';
+import { allArchitectures, type BuildOptions, tableText } from '../../src/evaluators/table.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { measurement } from '../support/specs.ts';
 import { plantedTable, provenance, smallSpace } from '../support/table.ts';

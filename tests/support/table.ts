@@ -1,7 +1,7 @@
 import { type Primitive, primitives, type StackSpec } from '../../src/domain/architecture.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import { type TableFile, tableSchema } from '../../src/evaluators/index.ts';
-import { allArchitectures, type TableProvenance } from '../../src/evaluators/tabular/table.ts';
+import { allArchitectures, type TableProvenance } from '../../src/evaluators/table.ts';
 
 export const smallSpace: StackSpec = { layers: 3, primitives: [...primitives] };
 
