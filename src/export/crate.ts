@@ -25,8 +25,7 @@ import {
   type TestScore,
 } from '../memory/index.ts';
 import { whyNot } from '../platform/index.ts';
-import { csv } from './formats.ts';
-import { rowsOf, type TableName, tables } from './tables.ts';
+import { csv, rowsOf, type TableName, tables } from './tables.ts';
 
 /** Name of the list of files in a crate, and version of that list. */
 const crateManifestName = 'manifest.json';

@@ -7,5 +7,5 @@
  */
 
 export { openCrate, writeCrate } from './crate.ts';
-export { type TableFormat, tableFormats, tablesPage, writeTables } from './formats.ts';
+export { type TableFormat, tableFormats, tablesPage, writeTables } from './tables.ts';
 export { type Tracker, trackers, writeRuns } from './trackers.ts';

@@ -6,7 +6,7 @@ import { PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import type { SearchId } from '../domain/ids.ts';
 import type { ArchiveReader, TestScore } from '../memory/index.ts';
 import { childEnvironment, exec, findPython, machinePaths, printable, trainersDirectory } from '../platform/index.ts';
-import { writeTables } from './formats.ts';
+import { writeTables } from './tables.ts';
 
 /** Experiment trackers whose own libraries write the runs: of the same name on PyPI and as a module. */
 export const trackers = ['mlflow', 'wandb', 'tensorboard'] as const;
