@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import type { BasicType } from 'hyparquet-writer';
 import type { SearchId } from '../domain/ids.ts';
 import { metricValue } from '../domain/task.ts';
-import type { ArchiveReader, TestScore } from '../memory/index.ts';
 import { type ArchiveReader, statusOf, type TestScore } from '../memory/index.ts';
 import { makeFolder } from '../platform/index.ts';
 
