@@ -7,15 +7,15 @@
  *   CRE-1  A secret exists in its file (mode 0600, folder 0700) and in the memory of processes that use it; never in
  *          arguments or an environment.
  */
-import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, join } from 'node:path';
+import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { nkeys } from 'nats';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { keptSecret, newSealingKey, newToken, publicSealingKey, readSecret, systemClock } from '../platform/index.ts';
 import type { Access } from './connection.ts';
 import { listeningOf } from './listening.ts';
-import { type BusUser, ownInbox, type Permissions, permissionsOf, permissionsOf, type Role, roles } from './subjects.ts';
+import { type BusUser, ownInbox, type Permissions, permissionsOf, type Role, roles } from './subjects.ts';
 
 export const credentialsFolder = (home: string): string => join(home, 'credentials');
 const seedFile = (home: string, role: Role): string => join(credentialsFolder(home), `${role}.nk`);

@@ -14,13 +14,13 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, linkSync, mkdirSync, readdirSync, readFileSync, readFileSync, renameSync, renameSync, rmSync, rmSync, writeFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
-import { AiraError, errorMessage, PrerequisiteError, PrerequisiteError, toError } from '../domain/errors.ts';
-import { deferred, identify, isAlive, type Logger, type Logger, type ProcessIdentity, processSchema } from '../platform/index.ts';
+import { AiraError, errorMessage, PrerequisiteError, toError } from '../domain/errors.ts';
+import { deferred, identify, isAlive, type Logger, type ProcessIdentity, processSchema } from '../platform/index.ts';
 import { labUsers } from './credentials.ts';
 import { type Listening, listeningOf, serverConfig, strayStreams } from './listening.ts';
 import type { BusUser } from './subjects.ts';

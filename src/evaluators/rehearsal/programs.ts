@@ -9,8 +9,15 @@ import type { Sandbox } from '../../sandbox/index.ts';
 import { type EvaluatorOptions, localSettings, runsScripts } from '../openEvaluator.ts';
 import { budgetOf, manifestSchema, type Prepared, packageFor, prepareTask } from '../programs/preparation.ts';
 import { runTrial } from '../programs/trial.ts';
+import {
+  Divisions,
+  failedRehearsal,
+  NoRows,
+  type RehearsalRunner,
+  runScript,
+  sandboxOnce,
+} from '../rehearsalRunner.ts';
 import { trainerVariables } from '../stacks/engine.ts';
-import { Divisions, failedRehearsal, NoRows, type RehearsalRunner, runScript, sandboxOnce } from './script.ts';
 
 /** Rows that a rehearsal is scored on. */
 const rows = { check_candidate: 64, run_experiment: 1000 } as const;

@@ -16,8 +16,8 @@ import type { Rehearsal, Rehearsed, Rehearsing, Stage } from '../../domain/rehea
 import type { DeviceClass } from '../../domain/task.ts';
 import { chooseDevices, type Device, inspectMachine } from '../../platform/index.ts';
 import type { EvaluatorOptions } from '../openEvaluator.ts';
+import { failedRehearsal, type RehearsalRunner } from '../rehearsalRunner.ts';
 import { ProgramRehearsals } from './programs.ts';
-import { failedRehearsal, type RehearsalRunner } from './script.ts';
 import { StackRehearsals } from './stacks.ts';
 
 /** As of a worker; the device is chosen when it is first needed. */

@@ -13,8 +13,16 @@ import { box, type ReadOnlyMount, type Sandbox } from '../../sandbox/index.ts';
 import type { Evaluator } from '../evaluator.ts';
 import { type EvaluatorOptions, openEvaluator } from '../openEvaluator.ts';
 import { primitivesEnvironment } from '../primitives.ts';
+import {
+  Divisions,
+  failedRehearsal,
+  library,
+  NoRows,
+  type RehearsalRunner,
+  runScript,
+  sandboxOnce,
+} from '../rehearsalRunner.ts';
 import { versionFor } from '../version.ts';
-import { Divisions, failedRehearsal, library, NoRows, type RehearsalRunner, runScript, sandboxOnce } from './script.ts';
 
 /** Beyond the seeds of every rung and block (`rungSeeds`): a rehearsal shares no row with an evaluation. */
 const rehearsalSeed = 1_500_000_000;
