@@ -9,7 +9,7 @@ import type { Gateway, LlmClient } from '../llm/index.ts';
 import type { Thought } from './graph/attempt.ts';
 import { banditProposer } from './graph/banditProposer.ts';
 import { chatProposer, toolboxOf } from './graph/chatProposer.ts';
-import { localProposer, type Proposer, type TaskDescription } from './graph/proposer.ts';
+import { localProposer, type Proposer, type TaskDescription } from './graph/proposers.ts';
 import { rehearsingProposer } from './graph/rehearsingProposer.ts';
 import type { Claim, ThoughtDeps } from './graph/steps.ts';
 import { runSteps, type Thoughts } from './graph/thoughts.ts';
@@ -20,7 +20,7 @@ import { searcherThought } from './searchers/thought.ts';
 import type { RehearsalDeps } from './tools/investigation.ts';
 
 export { type Attempt, attemptsOf, type Thought } from './graph/attempt.ts';
-export type { TaskDescription } from './graph/proposer.ts';
+export type { TaskDescription } from './graph/proposers.ts';
 
 /** What language-model agents need in addition. */
 export interface ChatThinking {

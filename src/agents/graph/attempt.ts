@@ -13,7 +13,7 @@ import {
 } from '../../domain/node.ts';
 import type { Decision } from '../scaffolds/decision.ts';
 import type { ReadingState } from '../tools/toolbox.ts';
-import type { FinalResult, Problem, Proposer, SingleResult } from './proposer.ts';
+import type { FinalResult, Problem, Proposer, SingleResult } from './proposers.ts';
 
 /** An attempt, ready for submission. */
 export interface Attempt {

@@ -9,7 +9,7 @@ import {
   RequestRejectedError,
 } from '../../llm/index.ts';
 import type { Analysis } from '../operators/answers.ts';
-import { noAnalysis, type ProposalResult, type ProposeInput, type Proposer } from './proposer.ts';
+import { noAnalysis, type ProposalResult, type ProposeInput, type Proposer } from './proposers.ts';
 
 /** Statistics of one model as a bandit arm. */
 interface Arm {

@@ -37,7 +37,7 @@ import {
   type ProposeInput,
   type Proposer,
   type SingleResult,
-} from './proposer.ts';
+} from './proposers.ts';
 
 /** What a language-model agent needs in addition to its specification. */
 export interface ChatProposerDeps {

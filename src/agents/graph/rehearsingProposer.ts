@@ -5,7 +5,7 @@ import { longestShort, type MultiTurnSpec } from '../../domain/rehearsal.ts';
 import type { AnyModel } from '../models/model.ts';
 import { mostAtOnce } from '../tools/reading.ts';
 import type { Toolbox } from '../tools/toolbox.ts';
-import { drawn, localProposer, type Proposer, resultOf } from './proposer.ts';
+import { drawn, localProposer, type Proposer, resultOf } from './proposers.ts';
 
 /** A candidate as the arguments of `run_experiment`. */
 function argumentsFor(candidate: string, space: Space): string {

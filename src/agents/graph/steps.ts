@@ -18,7 +18,7 @@ import {
   type ProposalResult,
   type Proposer,
   type SingleResult,
-} from './proposer.ts';
+} from './proposers.ts';
 
 /** Claims a canonical candidate for the attempt; the reply is recorded by the archive. */
 export type Claim = (candidate: string) => Promise<ClaimReply>;

@@ -7,7 +7,7 @@ import { byAge, parentsObjection, unusableAnswer, unusableText, type View } from
 import { rngFor } from '../../domain/rng.ts';
 import type { LlmClient } from '../../llm/index.ts';
 import type { Thought } from '../graph/attempt.ts';
-import type { TaskDescription } from '../graph/proposer.ts';
+import type { TaskDescription } from '../graph/proposers.ts';
 import { type Claim, closest } from '../graph/steps.ts';
 import { ownOf } from '../scaffolds/decision.ts';
 import { type SearcherFailure, type SearcherProposal, type SearcherReply, searcherProtocol } from './protocol.ts';

@@ -1,6 +1,6 @@
 /** Agents that claim an idea before they submit it. */
 import { describe, expect, it } from 'vitest';
-import type { Proposer } from '../../../src/agents/graph/proposer.ts';
+import type { Proposer } from '../../../src/agents/graph/proposers.ts';
 import type { ThoughtDeps } from '../../../src/agents/graph/steps.ts';
 import { runSteps } from '../../../src/agents/graph/thoughts.ts';
 import { createModel, think } from '../../../src/agents/index.ts';
