@@ -18,11 +18,19 @@ export {
   type ScaleQuestion,
 } from './analysis.ts';
 export { type PlanMachine, smallestRuns } from './expand.ts';
-export { modelFor, searchProvenance } from './exported.ts';
 export type { ScaleObservation } from './observation.ts';
 export { referenceOf, scaleObservations } from './observed.ts';
 export { type ScaleFile, scaleFileJsonSchema, scaleFileSchema } from './plan.ts';
-export { dataNameOf, generatedName, planSpec, type ResolvedPlan, resolvePlan, vocabularyOf } from './resolve.ts';
+export {
+  dataNameOf,
+  generatedName,
+  modelFor,
+  planSpec,
+  type ResolvedPlan,
+  resolvePlan,
+  searchProvenance,
+  vocabularyOf,
+} from './resolve.ts';
 export { duration, forecastText, lossTable, powerText, shortNumber } from './tables.ts';
 export {
   largestTrainings,
