@@ -30,7 +30,7 @@ export {
 export { type EvaluatorOptions, localSettings, openEvaluator, runsScripts } from './openEvaluator.ts';
 export { askPrimitives, manifestOf, manifestWith, primitiveFolders } from './primitives.ts';
 export { prepareTask } from './programs/preparation.ts';
-export { openRehearsals } from './rehearsal/rehearsals.ts';
+export { openRehearsals } from './rehearsals.ts';
 export { ScaleEvaluator } from './scale/evaluator.ts';
 export {
   type Described,
