@@ -7,17 +7,7 @@ import { canonicalJson, type Json } from '../domain/json.ts';
 import { describeNearDuplicate, findNearDuplicate } from '../domain/nearDuplicates.ts';
 import type { Rung } from '../domain/task.ts';
 import { differingTotals } from '../memory/index.ts';
-import { CheckReport, 
-  CheckReport,counted, 
-  counted,countOf, type Finding, 
-  type Finding,
-  isOwnNode,
-  ofKind,
-  publishedEventsOf,requestOf, 
-  requestOf,rowsOf, 
-  rowsOf,type Subject, 
-  type Subject,short, 
-  short,} from './subject.ts';
+import { CheckReport, counted, countOf, type Finding, isOwnNode, ofKind, publishedEventsOf, requestOf, rowsOf, type Subject, short } from './subject.ts';
 
 /** Checks keys against job bodies. Returns the readable jobs by key. */
 function checkKeys(subject: Subject, report: CheckReport): Map<string, Job> {

@@ -1,24 +1,13 @@
 import * as z from 'zod';
 import { AiraError, errorMessage } from '../domain/errors.ts';
-import { evaluationKey, identityOf, identitySchema, type Job, jobSchema, jobSchema, type Outcome } from '../domain/evaluation.ts';
+import { evaluationKey, identityOf, identitySchema, type Job, jobSchema, type Outcome } from '../domain/evaluation.ts';
 import { contentHash, type Json } from '../domain/json.ts';
 import { rationaleSchema } from '../domain/node.ts';
 import { scaleFiguresSchema } from '../domain/scale.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { type DeviceClass, metricValue } from '../domain/task.ts';
 import { maxAttempts } from '../memory/index.ts';
-import {
-  CheckReport,CheckReport, 
-  counted,counted, 
-  countOf,
-  type Finding,type Finding, 
-  ofKind,
-  publishedEventsOf,
-  requestOf,
-  rowsOf,rowsOf, 
-  type Subject,type Subject, 
-  short,short 
-} from './subject.ts';
+import { CheckReport, counted, countOf, type Finding, ofKind, publishedEventsOf, requestOf, rowsOf, type Subject, short } from './subject.ts';
 
 /** All columns of a proposal. There is none for a score. */
 const proposalColumns = [

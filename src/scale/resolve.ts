@@ -1,27 +1,15 @@
 import type { CarryRule } from '../aggregation/index.ts';
-import { ownAmong, ownAmong, parseArchitecture, readArchitecture, runLengthText } from '../domain/architecture.ts';
-import { CandidateError, PrerequisiteError, PrerequisiteError, TerminalError } from '../domain/errors.ts';
+import { ownAmong, parseArchitecture, readArchitecture, runLengthText } from '../domain/architecture.ts';
+import { CandidateError, PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import { type SearchId, searchIdSchema } from '../domain/ids.ts';
 import { contentHash, type Json } from '../domain/json.ts';
 import type { Family } from '../domain/scale.ts';
 import { type SearchSpec, searchSpecSchema } from '../domain/search.ts';
-import { describeScale, describeScale, manifestWith, priceScale, tokenData, versionFor } from '../evaluators/index.ts';
+import { describeScale, manifestWith, priceScale, tokenData, versionFor } from '../evaluators/index.ts';
 import type { ArchiveReader } from '../memory/index.ts';
 import { digestOfData } from '../tasks/index.ts';
-import {
-  baseRecipe,
-  modelsOf,modelsOf, 
-  type PlanMachine,type PlannedModel, 
-  type PlannedPoint,
-  type PlannedRun,
-  patternsOf,patternsOf, 
-  pointsOf,
-  priceJob,
-  runOf,
-  tagOf
-} from './expand.ts';
-import type { PlanData, ScaleFile } from './plan.ts';
-import { scaleFileSchema } from './plan.ts';
+import { baseRecipe, modelsOf, type PlanMachine, type PlannedModel, type PlannedPoint, type PlannedRun, patternsOf, pointsOf, priceJob, runOf, tagOf } from './expand.ts';
+import { type PlanData, type ScaleFile, scaleFileSchema } from './plan.ts';
 
 /** A plan with every choice resolved and priced; nothing is trained. */
 export interface ResolvedPlan {

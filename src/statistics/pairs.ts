@@ -1,4 +1,4 @@
-import { group, mean, mean, sum } from 'd3-array';
+import { group, mean, sum } from 'd3-array';
 import type { Rng } from '../domain/rng.ts';
 
 /** Two arms on one task and one seed: the same start, the same budget, the same noise. */

@@ -18,10 +18,10 @@ export { digestOfData, digestTaskDirectory } from './data/digests.ts';
 export { changedData, dataFolder, importData, importTokens } from './data/import.ts';
 export { dataSetNames } from './data/inspect.ts';
 export { type DataRecord, importedData } from './data/records.ts';
-export { scriptMemoryBytes } from './taskScripts.ts';
 export {
   type DesignPackage,
   pythonStart,
   runTrustedModule,
+  scriptMemoryBytes,
   type TrustedOptions,
-} from './trustedModule.ts';
+} from './taskScripts.ts';

@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { AiraError, PrerequisiteError } from '../../domain/errors.ts';
 import { dataNamePattern } from '../../domain/evaluation.ts';
 import { printable, trainersDirectory } from '../../platform/index.ts';
-import { runTrustedModule } from '../trustedModule.ts';
+import { runTrustedModule } from '../taskScripts.ts';
 
 /** How a data set is read: as a published benchmark, as shards of text or of tokens, or by third-party scripts. */
 export const dataKinds = ['listops', 'imdb', 'aan', 'corpus', 'raw', 'tokens'] as const;

@@ -10,7 +10,7 @@ import { ProgramEvaluator } from '../../../src/evaluators/programs/programEvalua
 import { packageRoot, secretFile } from '../../../src/platform/paths.ts';
 import { findPython } from '../../../src/platform/toolchain.ts';
 import { probeSandbox, type SandboxCapability, type SandboxOptions } from '../../../src/sandbox/index.ts';
-import type { DesignPackage } from '../../../src/tasks/trustedModule.ts';
+import type { DesignPackage } from '../../../src/tasks/taskScripts.ts';
 import type { Attack, Ending } from '../attacks.ts';
 import { difference, hostTree, leftGroups, leftProcesses, mounts, openFiles } from './host.ts';
 import { arenaOf, fewBatches, jobFor, type TinySettings, tinyArena, tinyText } from './settings.ts';
