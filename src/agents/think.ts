@@ -7,9 +7,14 @@ import { isBandit, isLocal, isOutside, isProgram, type LocalModelName, type Sole
 import type { View } from '../domain/node.ts';
 import type { Gateway, LlmClient } from '../llm/index.ts';
 import type { Thought } from './graph/attempt.ts';
-import { banditProposer } from './graph/banditProposer.ts';
 import { chatProposer, toolboxOf } from './graph/chatProposer.ts';
-import { localProposer, type Proposer, rehearsingProposer, type TaskDescription } from './graph/proposers.ts';
+import {
+  banditProposer,
+  localProposer,
+  type Proposer,
+  rehearsingProposer,
+  type TaskDescription,
+} from './graph/proposers.ts';
 import type { Claim, ThoughtDeps } from './graph/steps.ts';
 import { runSteps, type Thoughts } from './graph/thoughts.ts';
 import type { AnyModel } from './models/model.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { rankedArms, whyArm } from '../../src/agents/graph/banditProposer.ts';
+import { rankedArms, whyArm } from '../../src/agents/graph/proposers.ts';
 import { mutateModel, randomModel } from '../../src/agents/models/mutate.ts';
 import { canonicalText, primitives } from '../../src/domain/architecture.ts';
 import type { SoleModelName } from '../../src/domain/model.ts';
