@@ -1,13 +1,32 @@
 import type { AgentSpec } from '../domain/agent.ts';
 import { canonicalCandidate } from '../domain/candidate.ts';
 import { AiraError, errorMessage } from '../domain/errors.ts';
-import { evaluationKey, failureReasons, type Job, jobSchema, laboratoryFailures, repeatedJob } from '../domain/evaluation.ts';
+import {
+  evaluationKey,
+  failureReasons,
+  type Job,
+  jobSchema,
+  laboratoryFailures,
+  repeatedJob,
+} from '../domain/evaluation.ts';
 import type { AgentName, NodeId } from '../domain/ids.ts';
 import { canonicalJson, type Json } from '../domain/json.ts';
 import { describeNearDuplicate, findNearDuplicate } from '../domain/nearDuplicates.ts';
 import type { Rung } from '../domain/task.ts';
 import { differingTotals } from '../memory/index.ts';
-import { CheckReport, counted, countOf, type Finding, isOwnNode, ofKind, publishedEventsOf, requestOf, rowsOf, type Subject, short } from './subject.ts';
+import {
+  CheckReport,
+  counted,
+  countOf,
+  type Finding,
+  isOwnNode,
+  ofKind,
+  publishedEventsOf,
+  requestOf,
+  rowsOf,
+  type Subject,
+  short,
+} from './subject.ts';
 
 /** Checks keys against job bodies. Returns the readable jobs by key. */
 function checkKeys(subject: Subject, report: CheckReport): Map<string, Job> {

@@ -7,7 +7,18 @@ import { scaleFiguresSchema } from '../domain/scale.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { type DeviceClass, metricValue } from '../domain/task.ts';
 import { maxAttempts } from '../memory/index.ts';
-import { CheckReport, counted, countOf, type Finding, ofKind, publishedEventsOf, requestOf, rowsOf, type Subject, short } from './subject.ts';
+import {
+  CheckReport,
+  counted,
+  countOf,
+  type Finding,
+  ofKind,
+  publishedEventsOf,
+  requestOf,
+  rowsOf,
+  type Subject,
+  short,
+} from './subject.ts';
 
 /** All columns of a proposal. There is none for a score. */
 const proposalColumns = [

@@ -4,7 +4,30 @@ import type { SearchSpec } from '../domain/search.ts';
 import { metricValue } from '../domain/task.ts';
 import type { NodeRecord } from '../memory/index.ts';
 import { type Colours, printable } from '../platform/index.ts';
-import { agentEndSentences, bases, basisName, bestScreened, candidateText, count, deviceTimeName, duration, findingsOf, floorClause, floorsOn, isProposal, meanOn, metric, nodeName, proposalsOf, proposalText, type ReportData, type ReportNode, shortened, unfinished, verdict } from '../views/index.ts';
+import {
+  agentEndSentences,
+  bases,
+  basisName,
+  bestScreened,
+  candidateText,
+  count,
+  deviceTimeName,
+  duration,
+  findingsOf,
+  floorClause,
+  floorsOn,
+  isProposal,
+  meanOn,
+  metric,
+  nodeName,
+  proposalsOf,
+  proposalText,
+  type ReportData,
+  type ReportNode,
+  shortened,
+  unfinished,
+  verdict,
+} from '../views/index.ts';
 
 /** Always a single line. */
 const line = (text: string): string => printable(text);

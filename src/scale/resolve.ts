@@ -8,7 +8,19 @@ import { type SearchSpec, searchSpecSchema } from '../domain/search.ts';
 import { describeScale, manifestWith, priceScale, tokenData, versionFor } from '../evaluators/index.ts';
 import type { ArchiveReader } from '../memory/index.ts';
 import { digestOfData } from '../tasks/index.ts';
-import { baseRecipe, modelsOf, type PlanMachine, type PlannedModel, type PlannedPoint, type PlannedRun, patternsOf, pointsOf, priceJob, runOf, tagOf } from './expand.ts';
+import {
+  baseRecipe,
+  modelsOf,
+  type PlanMachine,
+  type PlannedModel,
+  type PlannedPoint,
+  type PlannedRun,
+  patternsOf,
+  pointsOf,
+  priceJob,
+  runOf,
+  tagOf,
+} from './expand.ts';
 import { type PlanData, type ScaleFile, scaleFileSchema } from './plan.ts';
 
 /** A plan with every choice resolved and priced; nothing is trained. */

@@ -23,8 +23,7 @@ import {
   type Rating,
   validRate,
 } from '../statistics/index.ts';
-import { type RunResult, type TaskFacts, worthWithout } from './results.ts';
-import { comparedPairs, type Study } from './spec.ts';
+import { comparedPairs, type RunResult, type Study, type TaskFacts, worthWithout } from './spec.ts';
 
 const curveResamples = 500;
 const eloRounds = 100;

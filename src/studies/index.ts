@@ -25,20 +25,18 @@ export {
   planAttribution,
 } from './attribution.ts';
 export {
-  type RunResult,
-  runName,
-  type TaskFacts,
-  trainedFacts,
-  trainedResult,
-} from './results.ts';
-export {
   type Arm,
   agentsOf,
   fewestSeeds,
   interleaved,
+  type RunResult,
+  runName,
   type Study,
   searchFileOf,
   studyJsonSchema,
   studySchema,
+  type TaskFacts,
+  trainedFacts,
+  trainedResult,
 } from './spec.ts';
 export { runTabulated, tableFacts, tableSearch } from './tabulated.ts';

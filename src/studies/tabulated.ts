@@ -20,8 +20,7 @@ import { type PlanContext, planSearch } from '../domain/plan.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import type { Task } from '../domain/task.ts';
 import { fewestTrainingSeeds, type Table, type TableQuery } from '../evaluators/index.ts';
-import type { RunResult, TaskFacts } from './results.ts';
-import { type Arm, interleaved, type Study, searchFileOf } from './spec.ts';
+import { type Arm, interleaved, type RunResult, type Study, searchFileOf, type TaskFacts } from './spec.ts';
 
 /** Facts about a tabular benchmark; its label is task and depth. */
 export function tableFacts(table: Table): TaskFacts {
