@@ -16,7 +16,7 @@ import { cpus, tmpdir, totalmem } from 'node:os';
 import { dirname, isAbsolute, join, relative } from 'node:path';
 import * as z from 'zod';
 import { TerminalError } from '../domain/errors.ts';
-import { exec, type ExecEnd } from '../platform/index.ts';
+import { type ExecEnd, exec } from '../platform/index.ts';
 import { box, type Sandbox, type SandboxEnd } from '../sandbox/index.ts';
 
 export interface ScriptOptions {
