@@ -19,17 +19,17 @@ import {
   createInbox,
   credsAuthenticator,
   DebugEvents,
-  ErrorCode,ErrorCode, 
+  ErrorCode,
   Events,
   type JetStreamClient,
   type JetStreamManager,
   type NatsConnection,
-  NatsError,NatsError, 
+  NatsError,
   nkeyAuthenticator,
   nkeys,
-  type TlsOptions
+  type TlsOptions,
 } from 'nats';
-import { AiraError, errorMessage, errorMessage, PrerequisiteError, PrerequisiteError, RetryableError, TerminalError, TerminalError } from '../domain/errors.ts';
+import { AiraError, errorMessage, PrerequisiteError, RetryableError, TerminalError } from '../domain/errors.ts';
 import type { Clock, Logger } from '../platform/index.ts';
 import type { Meta } from './envelope.ts';
 import { inboxPrefix, ownInbox, type Role, subjects } from './subjects.ts';
@@ -83,7 +83,7 @@ export interface Link {
 const apiTimeoutMs = 5_000;
 
 export function withoutCredentials(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, '//');
+  return url.replace(/\/\/[^/@]*@/g, '//');
 }
 
 export const unreachable = (url: string, why: string, cause?: unknown) =>
@@ -127,7 +127,7 @@ async function connectFirst({
     const left = deadline - clock.monotonic();
     try {
       return await connect({
-        servers: url,
+        servers: url.split(','),
         name,
         inboxPrefix: prefixOf(role, access),
         ...connectionAccess(access),
@@ -164,7 +164,9 @@ async function connectFirst({
 export async function openLink(options: LinkOptions): Promise<Link> {
   const { clock, ids, log } = options;
   const nc = await connectFirst(options);
-  if (nc.info?.jetstream !== true) {
+  // The archive sets up the streams. Others may be connected to a leaf node, which passes what it does not have itself.
+  const setsUpStreams = options.role === undefined || options.role === 'archive';
+  if (setsUpStreams && nc.info?.jetstream !== true) {
     await nc.close();
     throw new PrerequisiteError(
       'nats-no-jetstream',
@@ -313,6 +315,7 @@ export const isAnonymous = ({ nkeySeed, creds, user, token }: Access): boolean =
 
 /** Error codes of the JetStream API: https://github.com/nats-io/nats-server/blob/v2.9.10/server/errors.json */
 const api = {
+  clusterNoPeers: 10005,
   consumerNotFound: 10014,
   insufficientResources: 10023,
   noMessageFound: 10037,
@@ -320,6 +323,7 @@ const api = {
   storageExceeded: 10047,
   messageDeleteFailed: 10057,
   streamNotFound: 10059,
+  streamReplicasNotSupported: 10074,
   streamStoreFailed: 10077,
 } as const;
 
@@ -337,6 +341,11 @@ export function isNoResponders(thrown: unknown): boolean {
 export const isStreamMissing = (thrown: unknown): boolean => apiCode(thrown) === api.streamNotFound;
 export const isConsumerMissing = (thrown: unknown): boolean =>
   apiCode(thrown) === api.consumerNotFound || isStreamMissing(thrown);
+/** A cluster has fewer servers with JetStream and room than a stream is to have copies. */
+export function isClusterSmall(thrown: unknown): boolean {
+  const code = apiCode(thrown);
+  return code === api.clusterNoPeers || code === api.insufficientResources || code === api.streamReplicasNotSupported;
+}
 /**
  * The files of a stream are missing, so that it accepts nothing. Happens if nats-server 2.9 is asked to create a stream while
  * it is still deleting one of the same name.

@@ -135,17 +135,31 @@ const maxConsumers = 4096;
  */
 export const strayStreams = (jetstream: string): string => join(jetstream, 'jetstream', '$G');
 
-/** The block `accounts` of a server's configuration: public keys and permissions. */
-export const accountsOf = (users: readonly BusUser[]) => ({
-  [account]: {
-    jetstream: { max_store: maxFileBytes, max_mem: maxMemoryBytes, max_streams: 8, max_consumers: maxConsumers },
-    users: users.map(({ nkey, publish, subscribe }) => ({
-      nkey,
-      permissions: { publish: { allow: publish }, subscribe: { allow: subscribe } },
-    })),
-  },
-  SYS: { users: [] },
-});
+/**
+ * The block `accounts` of a server's configuration: public keys and permissions.
+ *
+ * @param leafOf for a leaf node: the JetStream domain of the server that it is connected to. A leaf passes no request to the API of JetStream
+ * but those that name a domain, so it maps them; permissions apply to what was mapped.
+ */
+export function accountsOf(users: readonly BusUser[], leafOf: string | null = null) {
+  const api = (subject: string) => (leafOf === null ? subject : subject.replace(/^\$JS\.API\./, `$JS.${leafOf}.API.`));
+  const streams =
+    leafOf === null
+      ? {
+          jetstream: { max_store: maxFileBytes, max_mem: maxMemoryBytes, max_streams: 8, max_consumers: maxConsumers },
+        }
+      : { mappings: { '$JS.API.>': `$JS.${leafOf}.API.>` } };
+  return {
+    [account]: {
+      ...streams,
+      users: users.map(({ nkey, publish, subscribe }) => ({
+        nkey,
+        permissions: { publish: { allow: publish.map(api) }, subscribe: { allow: subscribe } },
+      })),
+    },
+    SYS: { users: [] },
+  };
+}
 
 /**
  * The configuration of an embedded server: loopback unless it has a certificate, users by public nkey only.

@@ -11,11 +11,11 @@ import {
   RetentionPolicy,
   StorageType,
   type StreamConfig,
+  type StreamInfo,
 } from 'nats';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { deviceClasses } from '../domain/task.ts';
-import type { Link } from './connection.ts';
-import { busFailure, isStreamBroken, isStreamMissing } from './connection.ts';
+import { busFailure, isClusterSmall, isStreamBroken, isStreamMissing, type Link } from './connection.ts';
 import { maxEnvelopeBytes } from './envelope.ts';
 import { streamNames, subjects, workersDurable } from './subjects.ts';
 
@@ -47,7 +47,6 @@ const mebibyte = 1024 * 1024;
 function streamConfigs(limits: StreamLimits): readonly (Partial<StreamConfig> & { name: string })[] {
   const common = {
     storage: StorageType.File,
-    num_replicas: 1,
     max_msg_size: maxEnvelopeBytes,
     duplicate_window: nanos(dedupeMs),
   };
@@ -134,20 +133,31 @@ export interface Streams {
 export function streamsOn(link: Link, limits: StreamLimits): Streams {
   const { jsm } = link;
   let running: Promise<void> | undefined;
+  /** Servers of a cluster store each stream on three of them, so that the loss of one stops nothing. */
+  const copies = link.nc.info?.cluster === undefined ? 1 : 3;
+
+  /** A cluster without three servers at the moment gets one copy; a later set-up adds the others. */
+  async function add(expected: Partial<StreamConfig> & { name: string }): Promise<StreamInfo> {
+    try {
+      return await jsm.streams.add({ ...expected, num_replicas: copies });
+    } catch (thrown) {
+      if (copies === 1 || !isClusterSmall(thrown)) throw thrown;
+      return await jsm.streams.add({ ...expected, num_replicas: 1 });
+    }
+  }
 
   async function ensureStream(expected: Partial<StreamConfig> & { name: string }): Promise<void> {
     const what = `The stream ${expected.name}`;
     let refusal: unknown;
     const info = await jsm.streams.info(expected.name).catch((thrown) => {
       if (!isStreamMissing(thrown)) throw thrown;
-      return jsm.streams.add(expected);
+      return add(expected);
     });
     let config: StreamConfig = info.config;
-    if (
-      !Object.entries(expected).every(([key, value]) => isDeepStrictEqual(config[key as keyof StreamConfig], value))
-    ) {
+    const desired = { ...expected, num_replicas: copies };
+    if (!Object.entries(desired).every(([key, value]) => isDeepStrictEqual(config[key as keyof StreamConfig], value))) {
       link.log.info({ stream: expected.name }, 'updating the configuration of a stream');
-      config = await jsm.streams.update(expected.name, expected).then(
+      config = await jsm.streams.update(expected.name, desired).then(
         (updated) => updated.config,
         (thrown) => {
           if (!(thrown instanceof NatsError) || thrown.api_error === undefined) throw thrown;
@@ -157,6 +167,9 @@ export function streamsOn(link: Link, limits: StreamLimits): Streams {
       );
     }
     compare(what, expected, config, refusal);
+    if (config.num_replicas >= copies) return;
+    const { name: stream, num_replicas: stored } = config;
+    link.log.warn({ stream, copies: stored }, 'the NATS cluster has fewer than three servers with room for a stream');
   }
 
   async function ensureDurable(stream: string, expected: DurableConfig): Promise<void> {

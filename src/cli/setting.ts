@@ -138,7 +138,10 @@ export interface NatsOptions {
 
 /** Secrets come from files or the environment: every user of the machine can read arguments. */
 export const natsOptions = () => {
-  const url = option('--nats <url>', 'connect to this NATS server instead of embedding one (also NATS_URL)');
+  const url = option(
+    '--nats <url>',
+    'connect to this NATS server instead of embedding one; several of a cluster with commas (also NATS_URL)',
+  );
   return [
     // NATS_URL is the variable of NATS's own tools; ours wins. It may contain a password, which help must not print.
     process.env.NATS_URL ? url.default(process.env.NATS_URL, 'NATS_URL') : url,
@@ -180,11 +183,27 @@ function decoded(text: string): string {
   }
 }
 
+/** The servers of one cluster: one protocol, one pair of credentials, which any of the addresses may name. */
+function parseAll(list: string): URL[] {
+  const servers = list.split(',').map((url) => parse(url.trim()));
+  if (new Set(servers.map(({ protocol }) => protocol)).size > 1) {
+    throw invalid('some addresses of the NATS servers use TLS and some do not', 'give tls:// for each of them');
+  }
+  const named = servers
+    .filter(({ username }) => username !== '')
+    .map(({ username, password }) => `${username}:${password}`);
+  if (new Set(named).size > 1) {
+    throw invalid('the addresses of the NATS servers name different users', 'servers of a cluster share their users');
+  }
+  return servers;
+}
+
 /**
- * The address without credentials, and the credentials: from a file, `AIRA_NATS_USER` with `AIRA_NATS_PASSWORD`,
- * `AIRA_NATS_TOKEN`, or the address (user and password, or a token if there is only one word).
+ * The addresses without credentials, separated by commas, and the credentials: from a file, `AIRA_NATS_USER` with
+ * `AIRA_NATS_PASSWORD`, `AIRA_NATS_TOKEN`, or an address (user and password, or a token if there is only one word).
  *
- * @throws PrerequisiteError `nats-credentials` for a file that cannot be read, or two kinds of credentials.
+ * @throws PrerequisiteError `nats-credentials` for a file that cannot be read, two kinds of credentials, or addresses that are
+ * not of one cluster.
  */
 export function natsAccess(
   options: NatsOptions,
@@ -197,7 +216,8 @@ export function natsAccess(
     const flag = credential[0].replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     throw invalid(`--${flag} needs an external NATS server`, 'give --nats as well');
   }
-  const parsed = parse(nats);
+  const servers = parseAll(nats);
+  const parsed = servers.find(({ username }) => username !== '') ?? (servers[0] as URL);
   const [name, password] = [decoded(parsed.username), decoded(parsed.password)];
   const { AIRA_NATS_USER, AIRA_NATS_PASSWORD, AIRA_NATS_TOKEN } = environment;
   const nkey = read(natsNkey, '--nats-nkey');
@@ -221,7 +241,10 @@ export function natsAccess(
   const texts = Object.entries(files).flatMap(([kind, bytes]) => (bytes ? [[kind, bytes.toString('utf8')]] : []));
   const tls = texts.length > 0 || parsed.protocol === 'tls:' ? { tls: Object.fromEntries(texts) } : {};
   const access = { ...kinds[0], ...tls };
-  const url = nats.replace(/\/\/[^/@]*@/, '//');
+  const url = nats
+    .split(',')
+    .map((each) => withoutCredentials(each.trim()))
+    .join(',');
   return { url, access: Object.keys(access).length > 0 ? access : null };
 }
 

@@ -95,6 +95,11 @@ function nameArgument(text: string): string {
   throw new InvalidArgumentError('expected small letters, digits and hyphens, 63 at most');
 }
 
+function domainArgument(text: string): string {
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(text)) return text;
+  throw new InvalidArgumentError('expected letters, digits, hyphens and underscores, 64 at most');
+}
+
 interface Options {
   home: string;
   json?: boolean;
@@ -174,12 +179,21 @@ export function credentialsCommand(done: (code: number) => void): Command {
     });
   const accounts = new Command('accounts')
     .description('print the accounts of this lab for the configuration of a NATS server of your own')
-    .action(({ home }: Options) => {
-      print(`accounts: ${JSON.stringify(accountsOf(labUsers(home)), null, 1)}`);
+    .action(({ home, leaf }: Options & { leaf?: string }) => {
+      print(`accounts: ${JSON.stringify(accountsOf(labUsers(home), leaf), null, 1)}`);
       done(exitCodes.ok);
     });
   credentials.addCommand(withOptions(listed, homeOption(), jsonOption()));
   credentials.addCommand(withOptions(revoke, homeOption()));
-  credentials.addCommand(withOptions(accounts, homeOption()));
+  credentials.addCommand(
+    withOptions(
+      accounts,
+      homeOption(),
+      option(
+        '--leaf <domain>',
+        'for a leaf node of a server whose JetStream has this domain: the leaf passes requests to it',
+      ).argParser(domainArgument),
+    ),
+  );
   return credentials;
 }

@@ -249,11 +249,13 @@ const isOutdated = (needed: string, own: readonly string[]): boolean =>
 
 /** Never throws: a problem is a failed check. */
 export async function examineWorker(examined: WorkerExamination): Promise<Check[]> {
-  const server = await checkServer(examined);
-  const reached = server.every(({ ok }) => ok) || server.at(-1)?.detail === 'the server does not use TLS';
+  // Each server of a cluster, since a worker that loses one needs the others; one that can be used leads to the archive.
+  const servers = await Promise.all(examined.url.split(',').map((url) => checkServer({ ...examined, url })));
+  const isUsable = (checks: readonly Check[]) =>
+    checks.every(({ ok }) => ok) || checks.at(-1)?.detail === 'the server does not use TLS';
   return [
-    ...server,
-    ...(reached ? await checkArchive(examined) : []),
+    ...servers.flat(),
+    ...(servers.some(isUsable) ? await checkArchive(examined) : []),
     checkScratch('scratch', tmpdir()),
     ...(examined.storage === null ? [] : [checkScratch('storage', examined.storage)]),
   ];
