@@ -3,24 +3,15 @@ import { join } from 'node:path';
 import type { SpaceKind } from '../domain/candidate.ts';
 import { PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import type { Files } from '../domain/program.ts';
-import type { Rehearsal, Rehearsed, Rehearsing, Stage } from '../domain/rehearsal.ts';
-import { checkShare, type Rehearsal, type Rehearsed, type Stage } from '../domain/rehearsal.ts';
-import type { DeviceClass } from '../domain/task.ts';
-import { fitnessOf } from '../domain/task.ts';
+import { checkShare, type Rehearsal, type Rehearsed, type Rehearsing, type Stage } from '../domain/rehearsal.ts';
+import { type DeviceClass, fitnessOf } from '../domain/task.ts';
 import { chooseDevices, type Device, gpuOf, inspectMachine } from '../platform/index.ts';
 import type { Sandbox } from '../sandbox/index.ts';
-import type { EvaluatorOptions } from './openEvaluator.ts';
 import { type EvaluatorOptions, localSettings, runsScripts } from './openEvaluator.ts';
 import { budgetOf, manifestSchema, type Prepared, packageFor, prepareTask } from './programs/preparation.ts';
 import { runTrial } from './programs/trial.ts';
 import { StackRehearsals } from './rehearsal/stacks.ts';
-import { 
-  Divisions,failedRehearsal, 
-  failedRehearsal,
-  NoRows,type RehearsalRunner, 
-  type RehearsalRunner,
-  runScript,
-  sandboxOnce,} from './rehearsalRunner.ts';
+import { Divisions, failedRehearsal, NoRows, type RehearsalRunner, runScript, sandboxOnce } from './rehearsalRunner.ts';
 import { trainerVariables } from './stacks/engine.ts';
 
 /**
