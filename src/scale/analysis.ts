@@ -16,7 +16,7 @@ import {
   type ScalingPoint,
   type SeedScore,
 } from '../statistics/index.ts';
-import type { ScaleObservation } from './observation.ts';
+import type { ScaleObservation } from './observations.ts';
 import { duration, powerText } from './tables.ts';
 
 /**

@@ -18,7 +18,7 @@ export {
   type ScaleQuestion,
 } from './analysis.ts';
 export { type PlanMachine, smallestRuns } from './expand.ts';
-export type { ScaleObservation } from './observation.ts';
+export type { ScaleObservation } from './observations.ts';
 export { referenceOf, scaleObservations } from './observed.ts';
 export { type ScaleFile, scaleFileJsonSchema, scaleFileSchema } from './plan.ts';
 export {

@@ -1,7 +1,7 @@
 import { referenceNode, type SearchId } from '../domain/ids.ts';
 import type { ScalePoint } from '../domain/scale.ts';
 import type { ArchiveReader, EvaluationRecord } from '../memory/index.ts';
-import type { ScaleObservation } from './observation.ts';
+import type { ScaleObservation } from './observations.ts';
 
 function observation(point: ScalePoint, evaluation: EvaluationRecord): ScaleObservation | null {
   const { key, seed, scale, peakMemoryBytes } = evaluation;

@@ -1,5 +1,5 @@
 import { readArchitecture } from '../domain/architecture.ts';
-import type { ScaleObservation } from './observation.ts';
+import type { ScaleObservation } from './observations.ts';
 import type { ResolvedPlan } from './resolve.ts';
 
 /** The texts of `aira scale`: a plan's price before it runs, and its losses afterwards. */

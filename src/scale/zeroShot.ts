@@ -2,7 +2,7 @@ import { group, max, mean } from 'd3-array';
 import * as z from 'zod';
 import { rngFor } from '../domain/rng.ts';
 import { type AccuracyDifference, compareItems, type ItemScores } from '../statistics/index.ts';
-import type { ScaleObservation } from './observation.ts';
+import type { ScaleObservation } from './observations.ts';
 import { columns } from './tables.ts';
 
 /**
