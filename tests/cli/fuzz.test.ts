@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { PrerequisiteError } from '../../src/domain/errors.ts';
-import { readAirsMetadata } from '../../src/tasks/airs/metadata.ts';
+import { readAirsMetadata } from '../../src/tasks/airs/task.ts';
 import { loadTask } from '../../src/tasks/catalogue.ts';
 import { cli, type Said } from '../support/cli.ts';
 import { temporaryFolder } from '../support/home.ts';

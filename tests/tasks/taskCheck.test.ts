@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { taskRoots } from '../../src/platform/paths.ts';
 import { findPython } from '../../src/platform/toolchain.ts';
 import { checkTask } from '../../src/tasks/airs/check.ts';
-import type { TaskFinding } from '../../src/tasks/airs/metadata.ts';
+import type { TaskFinding } from '../../src/tasks/airs/task.ts';
 import { listTasks } from '../../src/tasks/catalogue.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';
 

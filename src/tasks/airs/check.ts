@@ -25,15 +25,6 @@ import * as z from 'zod';
 import { errorMessage } from '../../domain/errors.ts';
 import type { Task } from '../../domain/task.ts';
 import { loadTask } from '../catalogue.ts';
-import {
-  type AirsMetadata,
-  failed,
-  ok,
-  PackageMissing,
-  readAirsMetadata,
-  skipped,
-  type TaskFinding,
-} from './metadata.ts';
 import { submissionFindings } from './scoreChecks.ts';
 import {
   askTasks,
@@ -47,9 +38,18 @@ import {
   scorerRequirements,
   script,
 } from './scripts.ts';
-import { foreignTask } from './task.ts';
+import {
+  type AirsMetadata,
+  failed,
+  foreignTask,
+  ok,
+  PackageMissing,
+  readAirsMetadata,
+  skipped,
+  type TaskFinding,
+} from './task.ts';
 
-export type { TaskFinding } from './metadata.ts';
+export type { TaskFinding } from './task.ts';
 
 export interface CheckOptions {
   readonly directory: string;

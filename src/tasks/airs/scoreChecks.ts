@@ -5,9 +5,8 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { type Space, stackSpace } from '../../domain/candidate.ts';
 import type { Task } from '../../domain/task.ts';
-import { type AirsMetadata, failed, ok, skipped, type TaskFinding } from './metadata.ts';
 import { askTasks, howItEnded, parseResult, prepareArguments, type Scorer, type ScriptEnd } from './scripts.ts';
-import { submissionHeader } from './task.ts';
+import { type AirsMetadata, failed, ok, skipped, submissionHeader, type TaskFinding } from './task.ts';
 
 /** @throws PackageMissing */
 export async function* submissionFindings(

@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { childEnvironment, type Environment, exec, packageRoot, trainersDirectory } from '../../platform/index.ts';
 import { openSandbox, type Sandbox } from '../../sandbox/index.ts';
 import { runTaskScript, scriptMemoryBytes } from '../taskScripts.ts';
-import { type AirsMetadata, PackageMissing } from './metadata.ts';
+import { type AirsMetadata, PackageMissing } from './task.ts';
 
 /** The environment of a task's scripts. */
 export interface ScriptHost {
