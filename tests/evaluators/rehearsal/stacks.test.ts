@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseInSpace } from '../../../src/domain/architecture.ts';
 import type { Rehearsal, Rehearsing, Stage } from '../../../src/domain/rehearsal.ts';
 import { openRehearsals } from '../../../src/evaluators/index.ts';
-import { shortened } from '../../../src/evaluators/rehearsal/stacks.ts';
+import { shortened } from '../../../src/evaluators/rehearsals.ts';
 import { systemClock, systemTimers } from '../../../src/platform/index.ts';
 import { findPython } from '../../../src/platform/toolchain.ts';
 import { loadTask, profileOf } from '../../../src/tasks/index.ts';
