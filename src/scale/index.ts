@@ -19,7 +19,7 @@ export {
 } from './analysis.ts';
 export { type PlanMachine, smallestRuns } from './expand.ts';
 export type { ScaleObservation } from './observations.ts';
-export { referenceOf, scaleObservations } from './observed.ts';
+export { referenceOf, scaleObservations } from './observations.ts';
 export { type ScaleFile, scaleFileJsonSchema, scaleFileSchema } from './plan.ts';
 export {
   dataNameOf,
