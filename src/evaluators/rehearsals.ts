@@ -2,31 +2,30 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { canonicalText, ownTokens, type StackSpec, serves, versionWith } from '../domain/architecture.ts';
-import type { SpaceKind } from '../domain/candidate.ts';
-import { stackSpace } from '../domain/candidate.ts';
-import { PrerequisiteError, TerminalError, TerminalError } from '../domain/errors.ts';
+import { type SpaceKind, stackSpace } from '../domain/candidate.ts';
+import { PrerequisiteError, TerminalError } from '../domain/errors.ts';
 import type { Job, Outcome } from '../domain/evaluation.ts';
 import { evaluationKeySchema } from '../domain/ids.ts';
 import { contentHash, type Json } from '../domain/json.ts';
 import type { Files } from '../domain/program.ts';
-import { checkShare, checkShare, type Rehearsal, type Rehearsal, type Rehearsed, type Rehearsed, type Rehearsing, type Stage, type Stage } from '../domain/rehearsal.ts';
+import { checkShare, type Rehearsal, type Rehearsed, type Rehearsing, type Stage } from '../domain/rehearsal.ts';
 import { type DeviceClass, fitnessOf } from '../domain/task.ts';
 import { chooseDevices, type Device, gpuOf, inspectMachine, trainersDirectory } from '../platform/index.ts';
-import type { Sandbox } from '../sandbox/index.ts';
 import { box, type ReadOnlyMount, type Sandbox } from '../sandbox/index.ts';
 import type { Evaluator } from './evaluator.ts';
-import { type EvaluatorOptions, type EvaluatorOptions, localSettings, openEvaluator, runsScripts } from './openEvaluator.ts';
+import { type EvaluatorOptions, localSettings, openEvaluator, runsScripts } from './openEvaluator.ts';
 import { primitivesEnvironment } from './primitives.ts';
 import { budgetOf, manifestSchema, type Prepared, packageFor, prepareTask } from './programs/preparation.ts';
 import { runTrial } from './programs/trial.ts';
-import { Divisions, 
-  Divisions,failedRehearsal, 
+import {
+  Divisions,
   failedRehearsal,
-  library,NoRows, 
-  NoRows,type RehearsalRunner, 
-  type RehearsalRunner,runScript, 
-  runScript,sandboxOnce, 
-  sandboxOnce,} from './rehearsalRunner.ts';
+  library,
+  NoRows,
+  type RehearsalRunner,
+  runScript,
+  sandboxOnce,
+} from './rehearsalRunner.ts';
 import { trainerVariables } from './stacks/engine.ts';
 import { versionFor } from './version.ts';
 
