@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Msg, type PubAck, AckPolicy, DeliverPolicy, nanos } from 'nats';
+import { AckPolicy, DeliverPolicy, type Msg, nanos, type PubAck } from 'nats';
 import type * as z from 'zod';
 import { errorMessage, PrerequisiteError, RetryableError } from '../domain/errors.ts';
 import type { Job, ResultMessage } from '../domain/evaluation.ts';
@@ -7,13 +7,24 @@ import type { SearchId } from '../domain/ids.ts';
 import type { AgentState, LabEvent, WorkerState } from '../domain/messages.ts';
 import type { DeviceClass } from '../domain/task.ts';
 import { createLogger, type Logger } from '../platform/index.ts';
-import { type Link, busFailure, connectWithinMs, isNoResponders, isStreamBroken, isStreamMissing, type LinkOptions, openLink, unreachable, withoutCredentials } from './connection.ts';
+import {
+  busFailure,
+  connectWithinMs,
+  isNoResponders,
+  isStreamBroken,
+  isStreamMissing,
+  type Link,
+  type LinkOptions,
+  openLink,
+  unreachable,
+  withoutCredentials,
+} from './connection.ts';
 import { decodeEnvelope, encodeEnvelope, type Meta } from './envelope.ts';
 import { type BusSubscription, deliveredInfo, pull, runLoop } from './pull.ts';
 import { type Requests, requestsOn } from './requests.ts';
 import { consumeResultsOn, type ResultHandler } from './results.ts';
-import { type Streams, defaultLimits, type StreamLimits, streamsOn } from './streams.ts';
-import { type Role, bodies, streamNames, subjects } from './subjects.ts';
+import { defaultLimits, type StreamLimits, type Streams, streamsOn } from './streams.ts';
+import { bodies, type Role, streamNames, subjects } from './subjects.ts';
 import { type WorkQueue, workQueueOn } from './work.ts';
 
 export interface BusOptions extends Omit<LinkOptions, 'log'> {

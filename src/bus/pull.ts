@@ -16,7 +16,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Msg, nanos } from 'nats';
 import { errorMessage, RetryableError, TerminalError } from '../domain/errors.ts';
-import { type Link, busFailure } from './connection.ts';
+import { busFailure, type Link } from './connection.ts';
 
 /**
  * `full`: the batch is complete. `expired`: the request expired. `missing`: the consumer does not exist. `silent`: it may not

@@ -13,7 +13,7 @@ import type { Msg } from 'nats';
 import * as z from 'zod';
 import { AiraError, errorMessage, PrerequisiteError, RetryableError, TerminalError } from '../domain/errors.ts';
 import { type ReplyOf, type RequestOf, requests, type Verb } from '../domain/messages.ts';
-import { type Link, busFailure, isNoResponders } from './connection.ts';
+import { busFailure, isNoResponders, type Link } from './connection.ts';
 import { decodeEnvelope, encodeEnvelope, type Meta } from './envelope.ts';
 import { type BusSubscription, pause } from './pull.ts';
 import { archiveQueue, lastToken, subjects } from './subjects.ts';

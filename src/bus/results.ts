@@ -14,9 +14,15 @@
 
 import type { Msg, Subscription } from 'nats';
 import { errorMessage, RetryableError, TerminalError } from '../domain/errors.ts';
-import { type EvaluationResult, hiddenFiguresSchema, joinHidden, type ResultMessage, splitHidden } from '../domain/evaluation.ts';
+import {
+  type EvaluationResult,
+  hiddenFiguresSchema,
+  joinHidden,
+  type ResultMessage,
+  splitHidden,
+} from '../domain/evaluation.ts';
 import { seal, unseal } from '../platform/index.ts';
-import { type Link, busFailure, isConsumerMissing } from './connection.ts';
+import { busFailure, isConsumerMissing, type Link } from './connection.ts';
 import { decodeEnvelope, type Meta } from './envelope.ts';
 import { type BusSubscription, pull, runLoop, settlementOf } from './pull.ts';
 import type { Streams } from './streams.ts';

@@ -1,6 +1,6 @@
 import { jobSchema, resultMessageSchema } from '../domain/evaluation.ts';
 import type { AgentName, SearchId, WorkerId } from '../domain/ids.ts';
-import { type Verb, agentStateSchema, eventSchema, type LabEvent, workerStateSchema } from '../domain/messages.ts';
+import { agentStateSchema, eventSchema, type LabEvent, type Verb, workerStateSchema } from '../domain/messages.ts';
 import { type DeviceClass, deviceClasses } from '../domain/task.ts';
 
 /** All subjects, and the schemas of their messages. Ids are slugs, so none can add a separator or wildcard to a subject. */

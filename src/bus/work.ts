@@ -14,7 +14,7 @@ import { errorMessage, RetryableError } from '../domain/errors.ts';
 import type { Job } from '../domain/evaluation.ts';
 import type { EvaluationKey } from '../domain/ids.ts';
 import { type DeviceClass, deviceClasses, deviceClassSchema } from '../domain/task.ts';
-import { type Link, busFailure, isConsumerMissing, isMessageMissing, isStreamMissing } from './connection.ts';
+import { busFailure, isConsumerMissing, isMessageMissing, isStreamMissing, type Link } from './connection.ts';
 import { decodeEnvelope, type Meta } from './envelope.ts';
 import { deliveredInfo, pause, pull, type Settlement, settlementOf } from './pull.ts';
 import type { Streams } from './streams.ts';
