@@ -41,7 +41,7 @@ export { createModel } from './models/index.ts';
 export type { AnyModel, LocalModel } from './models/model.ts';
 export { ownResults, quoted, shownItems, shownText } from './operators/promptText.ts';
 export { checkScaffoldFile, OwnScaffolds, scaffoldFiles, scaffoldFolders } from './scaffolds/ownFiles.ts';
-export { searcherJsonSchema } from './searchers/protocol.ts';
+export { searcherJsonSchema } from './searcherProcess.ts';
 export { requireSameSearcher, Searchers, searcherFiles } from './searchers/searchers.ts';
 
 export {

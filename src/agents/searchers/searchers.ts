@@ -6,8 +6,13 @@ import { PrerequisiteError, TerminalError } from '../../domain/errors.ts';
 import { isProgram, type ModelName, programFile } from '../../domain/model.ts';
 import { isExecutable, type Timers, whyNot } from '../../platform/index.ts';
 import type { PythonOptions } from '../models/bayes.ts';
-import { SearcherProcess } from '../searcherProcess.ts';
-import { defaultReplySeconds, type OpenMessage, type ProposeMessage, type SearcherReply } from './protocol.ts';
+import {
+  defaultReplySeconds,
+  type OpenMessage,
+  type ProposeMessage,
+  SearcherProcess,
+  type SearcherReply,
+} from '../searcherProcess.ts';
 
 /** A question of an agent: what its program is opened with, and the view of one attempt. */
 export interface SearcherQuestion {

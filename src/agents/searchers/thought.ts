@@ -10,7 +10,12 @@ import type { Thought } from '../graph/attempt.ts';
 import type { TaskDescription } from '../graph/proposers.ts';
 import { type Claim, closest } from '../graph/steps.ts';
 import { ownOf } from '../scaffolds/decision.ts';
-import { type SearcherFailure, type SearcherProposal, type SearcherReply, searcherProtocol } from './protocol.ts';
+import {
+  type SearcherFailure,
+  type SearcherProposal,
+  type SearcherReply,
+  searcherProtocol,
+} from '../searcherProcess.ts';
 import type { SearcherQuestion, Searchers } from './searchers.ts';
 
 /** Attempts in a row without a usable reply after which the agent ends. */
