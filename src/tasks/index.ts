@@ -13,8 +13,17 @@
 
 export { checkTask, type TaskFinding } from './airs/check.ts';
 export { listTasks, loadTask, profileOf, registeredTasks, registerTask } from './catalogue.ts';
-export { changesSince, contentOf, dataOf, directoryDigest, type FilesRead, filesRead, readingOf } from './content.ts';
-export { digestOfData, digestTaskDirectory } from './data/digests.ts';
+export {
+  changesSince,
+  contentOf,
+  dataOf,
+  digestOfData,
+  digestTaskDirectory,
+  directoryDigest,
+  type FilesRead,
+  filesRead,
+  readingOf,
+} from './content.ts';
 export { changedData, dataFolder, importData, importTokens } from './data/import.ts';
 export { dataSetNames } from './data/inspect.ts';
 export { type DataRecord, importedData } from './data/records.ts';

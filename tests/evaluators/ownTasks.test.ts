@@ -9,8 +9,7 @@ import { openEvaluator, versionFor } from '../../src/evaluators/index.ts';
 import { systemClock, systemTimers } from '../../src/platform/timers.ts';
 import { findPython } from '../../src/platform/toolchain.ts';
 import { loadTask, profileOf, registeredTasks, registerTask } from '../../src/tasks/catalogue.ts';
-import { contentOf } from '../../src/tasks/content.ts';
-import { digestTaskDirectory } from '../../src/tasks/data/digests.ts';
+import { contentOf, digestTaskDirectory } from '../../src/tasks/content.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';
 import { key } from './support/jobs.ts';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { digestTaskDirectory } from '../../src/tasks/data/digests.ts';
+import { digestTaskDirectory } from '../../src/tasks/content.ts';
 
 let root: string;
 beforeEach(() => {

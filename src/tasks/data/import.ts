@@ -24,7 +24,7 @@ import { pipeline } from 'node:stream/promises';
 import { PrerequisiteError } from '../../domain/errors.ts';
 import { dataNamePattern } from '../../domain/evaluation.ts';
 import { findPython, makeFolder } from '../../platform/index.ts';
-import { digestOfFile, plainFiles } from './digests.ts';
+import { digestOfFile, plainFiles } from '../content.ts';
 import {
   type DataKind,
   dataSetOf,
