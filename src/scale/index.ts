@@ -23,6 +23,7 @@ export { referenceOf, scaleObservations } from './observations.ts';
 export { type ScaleFile, scaleFileJsonSchema, scaleFileSchema } from './plan.ts';
 export {
   dataNameOf,
+  forecastText,
   generatedName,
   modelFor,
   planSpec,
@@ -31,7 +32,7 @@ export {
   searchProvenance,
   vocabularyOf,
 } from './resolve.ts';
-export { duration, forecastText, lossTable, powerText, shortNumber } from './tables.ts';
+export { duration, lossTable, powerText, shortNumber } from './tables.ts';
 export {
   largestTrainings,
   type ZeroShotResult,

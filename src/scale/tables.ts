@@ -1,6 +1,4 @@
-import { readArchitecture } from '../domain/architecture.ts';
 import type { ScaleObservation } from './observations.ts';
-import type { ResolvedPlan } from './resolve.ts';
 
 /** The texts of `aira scale`: a plan's price before it runs, and its losses afterwards. */
 
@@ -39,109 +37,12 @@ export const powerText = (value: number): string =>
     .replace('e+', 'e')
     .replace('.0e', 'e');
 
-const bytes = (value: number): string =>
-  value >= 2 ** 40
-    ? `${(value / 2 ** 40).toFixed(2)} TiB`
-    : value >= 2 ** 30
-      ? `${(value / 2 ** 30).toFixed(1)} GiB`
-      : `${Math.ceil(value / 2 ** 20)} MiB`;
-
 /** `45 s`, `33 min`, `2.3 h`, `1.97k h`. */
 export function duration(seconds: number): string {
   if (seconds < 90) return `${Math.ceil(seconds)} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   const hours = seconds / 3600;
   return hours < 10 ? `${hours.toFixed(1)} h` : `${shortNumber(Math.round(hours))} h`;
-}
-
-/** An H200 at 40 % of its 989 TFLOP/s of dense bfloat16. */
-const h200FlopsPerSecond = 0.4 * 989e12;
-/** Checkpoints of a run that are on the disk at a time: two of the trunk, one of a branch, one being written. */
-const checkpointsAtOnce = 4;
-
-export interface PlanTotals {
-  /** Training FLOPs of all seeds; budgets of a run share their trunk. */
-  readonly flops: number;
-  readonly deviceSeconds: number;
-  /** Bytes of weights, and of the checkpoints of all runs at once. */
-  readonly diskBytes: number;
-  readonly trainings: number;
-}
-
-export function planTotals({ points, runs }: ResolvedPlan): PlanTotals {
-  const sum = (figure: (planned: ResolvedPlan['points'][number]) => number) =>
-    points.reduce((total, planned) => total + planned.point.seeds * figure(planned), 0);
-  const checkpoints = runs.reduce(
-    (total, { planned, price }) => total + planned.seeds * checkpointsAtOnce * price.checkpointBytes,
-    0,
-  );
-  return {
-    flops: sum(({ addedFlops }) => addedFlops),
-    deviceSeconds: sum(({ point }) => point.resources.seconds * point.resources.devices),
-    diskBytes: checkpoints + sum(({ point }) => 4 * (point.nonEmbedding + point.embedding)),
-    trainings: sum(() => 1),
-  };
-}
-
-/** What a plan trains and costs, for people. */
-export function forecastText(plan: ResolvedPlan): string {
-  const { runs, points, machine, file } = plan;
-  const models = runs.map(({ planned, price, parallel, recipe, memoryBytes, budgets }) => [
-    planned.architecture,
-    planned.family,
-    planned.size.name,
-    String(readArchitecture(planned.model.pattern).length),
-    price.nonEmbedding.toLocaleString('en-US'),
-    price.embedding.toLocaleString('en-US'),
-    bytes(memoryBytes),
-    parallel === 'none' ? String(recipe.micro_batch) : `${recipe.micro_batch} ${parallel}`,
-    String(price.cacheBytesPerToken),
-    recipe.optimiser.lr.toPrecision(2),
-    budgets.map(({ steps }) => steps).join(' '),
-    String(planned.seeds),
-  ]);
-  const head = [
-    'architecture',
-    'family',
-    'size',
-    '>layers',
-    '>non-embedding',
-    '>embedding',
-    '>memory/device',
-    '>micro-batch',
-    '>cache B/token',
-    '>lr',
-    '>steps of the budgets',
-    '>seeds',
-  ];
-  const { flops, deviceSeconds, diskBytes, trainings } = planTotals(plan);
-  const kind = machine.deviceClass === 'cpu' ? 'CPU core' : 'GPU';
-  const groups = new Map<string, { runs: number; flops: number }>();
-  for (const { point, addedFlops } of points) {
-    const group = groups.get(point.size) ?? { runs: 0, flops: 0 };
-    groups.set(point.size, { runs: group.runs + point.seeds, flops: group.flops + point.seeds * addedFlops });
-  }
-  const bySize = [...groups].map(([size, group]) => [
-    size,
-    String(group.runs),
-    group.flops.toExponential(2),
-    duration(group.flops / h200FlopsPerSecond),
-  ]);
-  return [
-    ...columns([head, ...models]),
-    '',
-    'A size is named after the non-embedding parameters of its Llama stack; embedding and head share their weights.',
-    `One batch is ${file.training.batchTokens} tokens in sequences of ${file.training.sequence}; ${plan.vocabulary} tokens in the vocabulary.`,
-    'FLOPs: 6 per weight of layers and head and token, plus attention and recurrence (gpu-workers/aira_scale/counts.py).',
-    '',
-    ...columns([['size', '>trainings', '>FLOPs', '>on one H200'], ...bySize]),
-    '',
-    `${trainings} trainings in ${runs.length} runs, ${flops.toExponential(2)} FLOPs with shared trunks`,
-    `device time: ${duration(deviceSeconds)} of a ${kind} at ${machine.flopsPerSecond.toExponential(1)} FLOP/s`,
-    `on H200s at 40 % of 989 TFLOP/s: ${duration(flops / h200FlopsPerSecond)} of one`,
-    `disk: ${bytes(diskBytes)} of weights and checkpoints`,
-    '',
-  ].join('\n');
 }
 
 /** The losses of a plan: a row per architecture, family and size, a column per budget, the mean over seeds. */
