@@ -14,7 +14,7 @@ import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { keptSecret, newSealingKey, newToken, publicSealingKey, readSecret, systemClock } from '../platform/index.ts';
 import type { Access } from './connection.ts';
-import { listeningOf } from './listening.ts';
+import { listeningOf } from './serverConfig.ts';
 import { type BusUser, ownInbox, type Permissions, permissionsOf, type Role, roles } from './subjects.ts';
 
 export const credentialsFolder = (home: string): string => join(home, 'credentials');

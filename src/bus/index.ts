@@ -30,12 +30,11 @@ export {
   sealingKey,
 } from './credentials.ts';
 export type { Meta } from './envelope.ts';
-export { accountsOf, listeningOf, makeCertificates, recordListening } from './listening.ts';
 export type { BusSubscription } from './pull.ts';
-
 export type { Handlers } from './requests.ts';
 export { openResult, sealResult } from './results.ts';
 export { type EmbeddedServer, embeddedUrl, embedServer, type NatsServer, startServer } from './server.ts';
+export { accountsOf, listeningOf, makeCertificates, recordListening } from './serverConfig.ts';
 export { type BusUser, type Role, roles } from './subjects.ts';
 
 export type { Delivery } from './work.ts';

@@ -22,7 +22,7 @@ import * as z from 'zod';
 import { AiraError, errorMessage, PrerequisiteError, toError } from '../domain/errors.ts';
 import { deferred, identify, isAlive, type Logger, type ProcessIdentity, processSchema } from '../platform/index.ts';
 import { labUsers } from './credentials.ts';
-import { type Listening, listeningOf, serverConfig, strayStreams } from './listening.ts';
+import { type Listening, listeningOf, serverConfig, strayStreams } from './serverConfig.ts';
 import type { BusUser } from './subjects.ts';
 
 export interface ServerOptions {
