@@ -1,19 +1,21 @@
 import { createHash } from 'node:crypto';
-import { 
+import {
   closeSync,
   createReadStream,
-  type Dirent,existsSync, 
-  fstatSync,lstatSync, 
+  type Dirent,
+  existsSync,
+  fstatSync,
   lstatSync,
   openSync,
   readdirSync,
   readSync,
-  type Stats,} from 'node:fs';
-import { isAbsolute, join, join, relative, sep } from 'node:path';
+  type Stats,
+} from 'node:fs';
+import { isAbsolute, join, relative, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import * as z from 'zod';
-import { errorMessage, PrerequisiteError, PrerequisiteError } from '../domain/errors.ts';
-import { allData, allData, dataNamePattern, type TaskContent } from '../domain/evaluation.ts';
+import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
+import { allData, dataNamePattern, type TaskContent } from '../domain/evaluation.ts';
 import { type Profile, rungs, type Task } from '../domain/task.ts';
 import { importedData } from './data/records.ts';
 
