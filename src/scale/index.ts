@@ -19,7 +19,7 @@ export {
 } from './analysis.ts';
 export { type PlanMachine, smallestRuns } from './expand.ts';
 export type { ScaleObservation } from './observations.ts';
-export { referenceOf, scaleObservations } from './observations.ts';
+export { duration, lossTable, powerText, referenceOf, scaleObservations, shortNumber } from './observations.ts';
 export { type ScaleFile, scaleFileJsonSchema, scaleFileSchema } from './plan.ts';
 export {
   dataNameOf,
@@ -32,7 +32,6 @@ export {
   searchProvenance,
   vocabularyOf,
 } from './resolve.ts';
-export { duration, lossTable, powerText, shortNumber } from './tables.ts';
 export {
   largestTrainings,
   type ZeroShotResult,

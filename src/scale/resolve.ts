@@ -21,8 +21,8 @@ import {
   runOf,
   tagOf,
 } from './expand.ts';
+import { columns, duration } from './observations.ts';
 import { type PlanData, type ScaleFile, scaleFileSchema } from './plan.ts';
-import { columns, duration } from './tables.ts';
 
 /** A plan with every choice resolved and priced; nothing is trained. */
 export interface ResolvedPlan {
