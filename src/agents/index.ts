@@ -42,7 +42,7 @@ export type { AnyModel, LocalModel } from './models/model.ts';
 export { ownResults, quoted, shownItems, shownText } from './operators/promptText.ts';
 export { checkScaffoldFile, OwnScaffolds, scaffoldFiles, scaffoldFolders } from './scaffolds/ownFiles.ts';
 export { searcherJsonSchema } from './searcherProcess.ts';
-export { requireSameSearcher, Searchers, searcherFiles } from './searchers/searchers.ts';
+export { requireSameSearcher, Searchers, searcherFiles } from './searchers.ts';
 
 export {
   type Attempt,

@@ -19,7 +19,7 @@ import type { Claim, ThoughtDeps } from './graph/steps.ts';
 import { runSteps, type Thoughts } from './graph/thoughts.ts';
 import type { AnyModel } from './models/model.ts';
 import type { OwnScaffolds } from './scaffolds/ownFiles.ts';
-import { type Searchers, searcherThought } from './searchers/searchers.ts';
+import { type Searchers, searcherThought } from './searchers.ts';
 import type { RehearsalDeps } from './tools/investigation.ts';
 
 export { type Attempt, attemptsOf, type Thought } from './graph/attempt.ts';

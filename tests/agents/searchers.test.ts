@@ -10,7 +10,7 @@ import {
   type ThinkDeps,
   think,
 } from '../../src/agents/index.ts';
-import { mostFailures } from '../../src/agents/searchers/searchers.ts';
+import { mostFailures } from '../../src/agents/searchers.ts';
 import { primitives } from '../../src/domain/architecture.ts';
 import { type ModelName, modelSchema } from '../../src/domain/model.ts';
 import { unusableAnswer, type View, type ViewNode } from '../../src/domain/node.ts';
