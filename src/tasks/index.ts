@@ -25,8 +25,8 @@ export {
   readingOf,
 } from './content.ts';
 export { changedData, dataFolder, importData, importTokens } from './data/import.ts';
-export { dataSetNames } from './data/inspect.ts';
 export { type DataRecord, importedData } from './data/records.ts';
+export { dataSetNames } from './dataSets.ts';
 export {
   type DesignPackage,
   pythonStart,

@@ -33,7 +33,7 @@ import {
   inspectData,
   kindOf,
   requireShape,
-} from './inspect.ts';
+} from '../dataSets.ts';
 import { type DataRecord, recordsFolder, requireOwnName, writeRecord } from './records.ts';
 
 export interface ImportOptions {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
 import { digestSchema } from '../../domain/evaluation.ts';
-import { dataKinds, inspectionSchema } from './inspect.ts';
+import { dataKinds, inspectionSchema } from '../dataSets.ts';
 
 const commonShape = {
   name: z.string(),
