@@ -1,7 +1,8 @@
 /**
  * The connection of a role to NATS; a process with several roles has one for each.
  *
- * Role: connects, reconnects without limit, reports disconnects and reconnects, closes. Non-role: subjects, schemas, streams.
+ * Role: connects, reconnects without limit, reports disconnects and reconnects, closes; converts errors of the client. Non-role:
+ * subjects, schemas, streams.
  *
  *   CON-1  An open link never gives up; only `close` ends it.
  *   CON-2  `closing` is aborted first, and work passed to `keep` is awaited before the connection closes, so that running
@@ -274,6 +275,8 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   };
 }
 
+// Access.
+
 /** Credentials for a NATS server, and how to verify the server. At most one kind of credentials. */
 export interface Access {
   /** The seed of an nkey, as `SU...`. */
@@ -312,6 +315,8 @@ export function connectionAccess(access: Access | undefined): Partial<Connection
 /** Whether it contains no credentials. A client certificate could identify us, but labs' servers ignore it. */
 export const isAnonymous = ({ nkeySeed, creds, user, token }: Access): boolean =>
   nkeySeed === undefined && creds === undefined && user === undefined && token === undefined;
+
+// Errors of the client.
 
 /** Error codes of the JetStream API: https://github.com/nats-io/nats-server/blob/v2.9.10/server/errors.json */
 const api = {

@@ -17,7 +17,7 @@ import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { allData, dataNamePattern, type TaskContent } from '../domain/evaluation.ts';
 import { type Profile, rungs, type Task } from '../domain/task.ts';
-import { importedData } from './data/records.ts';
+import { importedData } from './dataSets.ts';
 
 /** The importer's own entries in the data folder; names of data sets never begin with a dot. */
 const isOwn = (name: string): boolean => name.startsWith('.');

@@ -25,8 +25,7 @@ export {
   readingOf,
 } from './content.ts';
 export { changedData, dataFolder, importData, importTokens } from './data/import.ts';
-export { type DataRecord, importedData } from './data/records.ts';
-export { dataSetNames } from './dataSets.ts';
+export { type DataRecord, dataSetNames, importedData } from './dataSets.ts';
 export {
   type DesignPackage,
   pythonStart,

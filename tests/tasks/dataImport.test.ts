@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PrerequisiteError } from '../../src/domain/errors.ts';
 import { changedData, importData } from '../../src/tasks/data/import.ts';
-import { importedData } from '../../src/tasks/data/records.ts';
+import { importedData } from '../../src/tasks/dataSets.ts';
 
 let root: string;
 let source: string;

@@ -27,14 +27,17 @@ import { findPython, makeFolder } from '../../platform/index.ts';
 import { digestOfFile, plainFiles } from '../content.ts';
 import {
   type DataKind,
+  type DataRecord,
   dataSetOf,
   holdsShards,
   type Inspection,
   inspectData,
   kindOf,
+  recordsFolder,
+  requireOwnName,
   requireShape,
+  writeRecord,
 } from '../dataSets.ts';
-import { type DataRecord, recordsFolder, requireOwnName, writeRecord } from './records.ts';
 
 export interface ImportOptions {
   /** A data set, or a task that reads one. */
