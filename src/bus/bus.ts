@@ -1,3 +1,14 @@
+/**
+ * The bus of one process: everything that components send and receive over one connection.
+ *
+ * Role: connects, publishes to the streams, delivers events in stream order, from the beginning or from now on, and heartbeats.
+ * Non-role: requests, results and the work queue (files of their own), the meaning of messages. Event subscriptions leave
+ * nothing on the server.
+ *
+ *   EVE-1  In order and without gaps: after an interruption, delivery resumes after the last event handled.
+ *   EVE-2  Each event is delivered once per stream. If the stream was deleted, its successor is read from the beginning, and
+ *          republished events are delivered again.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import { AckPolicy, DeliverPolicy, type Msg, nanos, type PubAck } from 'nats';
 import type * as z from 'zod';
@@ -119,6 +130,8 @@ export async function requireInbox(link: Link, role: Role, url: string): Promise
   );
 }
 
+// Publishing.
+
 interface SendOptions {
   readonly traceparent?: string | undefined;
   /** Proves ownership of an agent or a claim. */
@@ -144,14 +157,6 @@ interface Publisher {
   publishJob(device: DeviceClass, job: Job, messageId: string, options?: SendOptions): Promise<Published>;
   publishResult(result: ResultMessage, messageId: string, options?: SendOptions): Promise<Published>;
   publishEvent(event: LabEvent, messageId?: string, options?: SendOptions): Promise<Published>;
-}
-
-/** If roles are separated, only the archive's connection creates streams. */
-const mayAdminister = ({ role }: Link): boolean => role === undefined || role === 'archive';
-
-/** Asks the archive to restore the stream of results. @throws NatsError without an archive. */
-async function restoreResults(link: Link, isBroken: boolean): Promise<void> {
-  await link.nc.request(subjects.restoreResults, isBroken ? 'broken' : 'missing', { timeout: 5_000 });
 }
 
 function publisherOn(link: Link, streams: Streams): Publisher {
@@ -214,16 +219,15 @@ function publisherOn(link: Link, streams: Streams): Publisher {
   };
 }
 
-/**
- * Event subscriptions.
- *
- * Role: delivers events to a handler in stream order, from the beginning or from now on. Non-role: the meaning of events.
- * Subscriptions leave nothing on the server.
- *
- *   EVE-1  In order and without gaps: after an interruption, delivery resumes after the last event handled.
- *   EVE-2  Each event is delivered once per stream. If the stream was deleted, its successor is read from the beginning, and
- *          republished events are delivered again.
- */
+/** If roles are separated, only the archive's connection creates streams. */
+const mayAdminister = ({ role }: Link): boolean => role === undefined || role === 'archive';
+
+/** Asks the archive to restore the stream of results. @throws NatsError without an archive. */
+async function restoreResults(link: Link, isBroken: boolean): Promise<void> {
+  await link.nc.request(subjects.restoreResults, isBroken ? 'broken' : 'missing', { timeout: 5_000 });
+}
+
+// Events.
 
 interface EventSelection {
   /** Default: all searches. */
@@ -234,6 +238,7 @@ interface EventSelection {
 type EventHandler = (event: LabEvent, meta: Meta) => void | Promise<void>;
 
 const eventsPerPull = 100;
+
 const eventPullMs = 30_000;
 
 /** @throws RetryableError if the stream cannot be reached or is missing at first; later it is retried without limit. */
@@ -310,6 +315,8 @@ async function consumeEventsOn(
   });
   return running;
 }
+
+// Heartbeats.
 
 /** A heartbeat: not stored, not confirmed, received by current subscribers only. */
 export type Heartbeat =

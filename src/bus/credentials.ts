@@ -1,11 +1,17 @@
 /**
- * The keys of a lab: one nkey per role, the archive's key for sealed scores, the secret behind agents' tokens.
+ * The keys of a lab: one nkey per role of this machine, those issued to other machines, the archive's key for sealed scores, the
+ * secret behind agents' tokens.
  *
- * Role: stores them in `<home>/credentials`, created on first use. The server sees public halves only. Non-role: permissions,
- * credentials for external servers.
+ * Role: stores them in `<home>/credentials`, created on first use; issues, lists and revokes keys of other machines, each with a
+ * role, an end, and an inbox that no other key may hear, in `issued.json` (public halves, names and times). Non-role: permissions
+ * (subjects), credentials for external servers, admitting keys (the server, from its configuration, which the archive's
+ * process renews).
  *
  *   CRE-1  A secret exists in its file (mode 0600, folder 0700) and in the memory of processes that use it; never in
- *          arguments or an environment.
+ *          arguments or an environment. The server sees public halves only.
+ *   ISS-1  The lab stores public halves of issued keys. A seed exists in the file that goes to its machine (mode 0600).
+ *   ISS-2  A name is issued once: a revoked one stays in the list, and its key is never admitted again.
+ *   ISS-3  The list is complete whenever it exists: it is written aside and renamed into place, by one process at a time.
  */
 import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -18,6 +24,7 @@ import { listeningOf } from './serverConfig.ts';
 import { type BusUser, ownInbox, type Permissions, permissionsOf, type Role, roles } from './subjects.ts';
 
 export const credentialsFolder = (home: string): string => join(home, 'credentials');
+
 const seedFile = (home: string, role: Role): string => join(credentialsFolder(home), `${role}.nk`);
 
 /** @throws PrerequisiteError `credentials` for any error of the action. */
@@ -35,6 +42,7 @@ function usable<T>(path: string, action: () => T): T {
 }
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+
 const newSeed = (): string => new TextDecoder().decode(nkeys.createUser().getSeed());
 
 /**
@@ -92,19 +100,11 @@ export function agentSecret(home: string): string {
   return usable(path, () => keptSecret(path, newToken));
 }
 
-/**
- * Credentials of a lab's machines: a key of its own for each, with a role, an end, and an inbox that no other key may hear.
- *
- * Role: issues, lists and revokes them, in `<home>/credentials/issued.json` (public halves, names and times). Non-role:
- * admitting them (the server, from its configuration, which the archive's process renews), the keys of this machine.
- *
- *   ISS-1  The lab stores public halves. A seed exists in the file that goes to its machine (mode 0600).
- *   ISS-2  A name is issued once: a revoked one stays in the list, and its key is never admitted again.
- *   ISS-3  The list is complete whenever it exists: it is written aside and renamed into place, by one process at a time.
- */
+// Keys of other machines.
 
 /** Roles of other machines. The archive's own key opens everything and stays with it. */
 export const issuableRoles = ['worker', 'agent', 'viewer', 'search'] as const;
+
 export type IssuableRole = (typeof issuableRoles)[number];
 
 export const credentialNameSchema = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/);
@@ -119,7 +119,9 @@ const issuedSchema = z.strictObject({
   expiresAt: z.int().nullable(),
   revokedAt: z.int().nullable(),
 });
+
 export type Issued = z.infer<typeof issuedSchema>;
+
 const listSchema = z.strictObject({ v: z.literal(1), issued: z.array(issuedSchema).max(100_000) });
 
 const listPath = (home: string): string => join(home, 'credentials', 'issued.json');
@@ -149,32 +151,6 @@ const issuedUsers = (home: string, now: number): ({ readonly nkey: string } & Pe
   issuedCredentials(home)
     .filter((each) => isAdmitted(each, now))
     .map(({ nkey, role }) => ({ nkey, ...permissionsOf(role, ownInbox(nkey)) }));
-
-/** Changes the list while no other process does. */
-function change(home: string, alter: (issued: Issued[]) => Issued[]): void {
-  const path = listPath(home);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const aside = `${path}.new`;
-  let file: number;
-  try {
-    file = openSync(aside, 'wx', 0o600);
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw thrown;
-    const message = `another command is changing the credentials of ${home}`;
-    throw new PrerequisiteError('credentials', message, `repeat the command; if none runs, delete ${aside}`);
-  }
-  try {
-    writeFileSync(file, `${JSON.stringify({ v: 1, issued: alter(issuedCredentials(home)) }, null, 1)}\n`, {
-      flush: true,
-    });
-    renameSync(aside, path);
-  } catch (thrown) {
-    rmSync(aside, { force: true });
-    throw thrown;
-  } finally {
-    closeSync(file);
-  }
-}
 
 /**
  * Issues a credential and writes its seed to a new file.
@@ -222,4 +198,30 @@ export function revokeCredential(home: string, name: string, now: number): Issue
   );
   if (found) return found;
   throw new PrerequisiteError('credential-unknown', `no credential "${name}" was issued`, 'see: aira credentials list');
+}
+
+/** Changes the list while no other process does. */
+function change(home: string, alter: (issued: Issued[]) => Issued[]): void {
+  const path = listPath(home);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const aside = `${path}.new`;
+  let file: number;
+  try {
+    file = openSync(aside, 'wx', 0o600);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw thrown;
+    const message = `another command is changing the credentials of ${home}`;
+    throw new PrerequisiteError('credentials', message, `repeat the command; if none runs, delete ${aside}`);
+  }
+  try {
+    writeFileSync(file, `${JSON.stringify({ v: 1, issued: alter(issuedCredentials(home)) }, null, 1)}\n`, {
+      flush: true,
+    });
+    renameSync(aside, path);
+  } catch (thrown) {
+    rmSync(aside, { force: true });
+    throw thrown;
+  } finally {
+    closeSync(file);
+  }
 }

@@ -1,18 +1,20 @@
 /**
- * One request to a pull consumer for its next messages.
+ * Taking messages off a stream: one request to a pull consumer for its next messages, what is replied to the server about each,
+ * and the loop that repeats a step until it is stopped or the bus closes.
  *
  * Role: requests up to `batch` messages and passes each on as it arrives, until the batch is full, the request expires, the
  * caller aborts, or the connection is lost. Used instead of the client's `next` and `consume`, which cannot be aborted
- * without losing messages in flight, stay silent if the consumer is missing, and prefetch. Non-role: decoding,
- * acknowledging, retrying.
+ * without losing messages in flight, stay silent if the consumer is missing, and prefetch. A loop repeats its step, one at a
+ * time, while connected; a failed step is logged and retried after a pause. Non-role: decoding, what a step does.
  *
  *   PUL-1  At most `batch` messages are passed on, all before the promise resolves.
  *   PUL-2  A message that arrives after the end is returned at once, so that it does not wait for its acknowledgement timer. A
  *          consumer without acknowledgements waits for none: its late messages are dropped.
  *   PUL-3  A server that is silent for several heartbeats ends the pull: nats-server 2.9 does not reply at all if the
  *          consumer or its stream does not exist.
+ *   LOO-1  `stop` resolves after the running step has ended, and no step starts after the call.
+ *   LOO-2  The bus does not close before the running step has ended.
  */
-
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Msg, nanos } from 'nats';
 import { errorMessage, RetryableError, TerminalError } from '../domain/errors.ts';
@@ -116,29 +118,6 @@ export interface Settlement {
   term(reason: string): Promise<void>;
 }
 
-/** Delivery count, including this one, and position in the stream. */
-export interface Delivered {
-  readonly attempt: number;
-  readonly streamSeq: number;
-  readonly deliverySeq: number;
-}
-
-/**
- * Parses `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<delivery seq>.<time>.<pending>`; newer servers add two tokens
- * after ACK and one at the end.
- *
- * @throws TerminalError `not-delivered` for a message that is not from a stream.
- */
-export function deliveredInfo(message: Msg): Delivered {
-  const tokens = (message.reply ?? '').split('.');
-  const first = tokens.length >= 11 ? 6 : 4;
-  const [attempt = 0, streamSeq = 0, deliverySeq = 0] = tokens.slice(first, first + 3).map(Number);
-  if (tokens[1] !== 'ACK' || !(attempt >= 1 && streamSeq >= 1 && deliverySeq >= 1)) {
-    throw new TerminalError('not-delivered', `a message on ${message.subject} is not from a stream`);
-  }
-  return { attempt, streamSeq, deliverySeq };
-}
-
 const confirmationMs = 5_000;
 
 export function settlementOf(link: Link, message: Msg, timeoutMs = confirmationMs): Settlement {
@@ -169,30 +148,33 @@ export function settlementOf(link: Link, message: Msg, timeoutMs = confirmationM
   };
 }
 
+/** Delivery count, including this one, and position in the stream. */
+export interface Delivered {
+  readonly attempt: number;
+  readonly streamSeq: number;
+  readonly deliverySeq: number;
+}
+
 /**
- * A task that repeats until it is stopped or the bus closes.
+ * Parses `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<delivery seq>.<time>.<pending>`; newer servers add two tokens
+ * after ACK and one at the end.
  *
- * Role: repeats a step, one at a time, while connected; a failed step is logged and retried after a pause. Non-role: the
- * step itself.
- *
- *   LOO-1  `stop` resolves after the running step has ended, and no step starts after the call.
- *   LOO-2  The bus does not close before the running step has ended.
+ * @throws TerminalError `not-delivered` for a message that is not from a stream.
  */
+export function deliveredInfo(message: Msg): Delivered {
+  const tokens = (message.reply ?? '').split('.');
+  const first = tokens.length >= 11 ? 6 : 4;
+  const [attempt = 0, streamSeq = 0, deliverySeq = 0] = tokens.slice(first, first + 3).map(Number);
+  if (tokens[1] !== 'ACK' || !(attempt >= 1 && streamSeq >= 1 && deliverySeq >= 1)) {
+    throw new TerminalError('not-delivered', `a message on ${message.subject} is not from a stream`);
+  }
+  return { attempt, streamSeq, deliverySeq };
+}
 
 /** A running subscription. */
 export interface BusSubscription {
   /** Resolves once nothing is running. */
   stop(): Promise<void>;
-}
-
-/** Waits, unless one of the signals is aborted. */
-export async function pause(milliseconds: number, signals: readonly AbortSignal[]): Promise<void> {
-  if (signals.some((signal) => signal.aborted)) return;
-  const wake = new AbortController();
-  const abort = () => wake.abort();
-  for (const signal of signals) signal.addEventListener('abort', abort);
-  await delay(milliseconds, undefined, { signal: wake.signal }).catch(() => undefined);
-  for (const signal of signals) signal.removeEventListener('abort', abort);
 }
 
 export function runLoop(
@@ -226,4 +208,14 @@ export function runLoop(
       await running;
     },
   };
+}
+
+/** Waits, unless one of the signals is aborted. */
+export async function pause(milliseconds: number, signals: readonly AbortSignal[]): Promise<void> {
+  if (signals.some((signal) => signal.aborted)) return;
+  const wake = new AbortController();
+  const abort = () => wake.abort();
+  for (const signal of signals) signal.addEventListener('abort', abort);
+  await delay(milliseconds, undefined, { signal: wake.signal }).catch(() => undefined);
+  for (const signal of signals) signal.removeEventListener('abort', abort);
 }

@@ -1,16 +1,23 @@
 /**
  * The embedded nats-server.
  *
- * Role: starts it on a store directory, returns its URL once it listens, stops it, and ensures that it does not outlive this
- * process. Non-role: restarting it (its owner's decision), clients.
+ * Role: claims a store directory, starts the server on it, returns its URL once it listens, stops it, ensures that it does not
+ * outlive this process, and restarts the one of a lab when it dies. Non-role: its configuration (serverConfig.ts), clients.
  *
- *   SRV-1  At most one server per store directory (see the store's claim).
+ *   SRV-1  At most one server per store directory: two would destroy it, and nats-server does not check. A file in the directory
+ *          names the process that started the server, and the server; it is created by a system call that only one process can
+ *          win.
  *   SRV-2  The server does not outlive this process for long: a watchdog has the read end of a pipe whose write end only
  *          this process has, and stops the server when it closes. If the watchdog is killed as well, the next start on the
  *          directory stops the server.
  *   SRV-3  Terminal interrupts do not reach the server: it has its own process group, so that clients can finish.
  *   SRV-4  Only PATH of our environment reaches it (I7).
  *   SRV-5  Every connection needs a user's key, also from the loopback interface (I12).
+ *
+ *   STR-1  While its owner lives, a claim is refused to everyone else.
+ *   STR-2  A claim of a dead owner is taken over; its server is stopped first, and only a process with the recorded number
+ *          and start time is ever signalled.
+ *   STR-3  The file is complete whenever it exists: it is written aside, then linked or renamed into place.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -51,112 +58,27 @@ export interface NatsServer {
 }
 
 const readyWithinMs = 15_000;
+
 const stopWithinMs = 5_000;
+
 const pollMs = 20;
+
 const portsSchema = z.looseObject({ nats: z.array(z.url()).min(1) });
 
-function unwritable(storeDir: string, cause: unknown): PrerequisiteError {
-  return new PrerequisiteError(
-    'nats-store-unwritable',
-    `The stream store ${storeDir} is not writable (${errorMessage(cause)}).`,
-    'Make the directory writable, or use another one.',
-    { cause },
-  );
-}
-
-async function claimDirectory(storeDir: string, log: Logger): Promise<StoreClaim> {
+/**
+ * Starts a server and waits until it listens.
+ *
+ * @throws PrerequisiteError `nats-missing`, `port-taken`, `nats-store-unwritable`, `nats-store-in-use`,
+ * `nats-start-failed`.
+ */
+export async function startServer(options: ServerOptions): Promise<NatsServer> {
+  const claim = await claimDirectory(options.storeDir, options.log);
   try {
-    mkdirSync(storeDir, { recursive: true, mode: 0o700 });
-    chmodSync(storeDir, 0o700);
-    return await claimStore(storeDir, log);
+    return await launch(options, claim);
   } catch (thrown) {
-    throw thrown instanceof AiraError ? thrown : unwritable(storeDir, thrown);
+    claim.release();
+    throw thrown;
   }
-}
-
-const storeOf = (home: string): string => join(home, 'nats');
-const portsFolder = (storeDir: string): string => join(storeDir, 'ports');
-
-function configure(
-  storeDir: string,
-  port: number,
-  users: readonly BusUser[],
-  listening: Listening | null,
-): { config: string; ports: string; jetstream: string } {
-  const config = join(storeDir, 'nats.conf');
-  const ports = portsFolder(storeDir);
-  const jetstream = join(storeDir, 'jetstream');
-  try {
-    rmSync(strayStreams(jetstream), { recursive: true, force: true });
-    // Killed servers leave their files behind.
-    rmSync(ports, { recursive: true, force: true });
-    mkdirSync(ports);
-    writeFileSync(config, serverConfig({ port, ports, jetstream, users, listening }), { mode: 0o600 });
-    chmodSync(config, 0o600);
-  } catch (thrown) {
-    throw unwritable(storeDir, thrown);
-  }
-  return { config, ports, jetstream };
-}
-
-/** Ends when the pipe closes, or is killed after the server has ended. */
-function watchOver(serverPid: number): ChildProcess {
-  // A server with a full disk ignores SIGTERM.
-  const script = 'read -r _; kill -TERM "$1" && sleep 5 && kill -KILL "$1"';
-  const watchdog = spawn('/bin/sh', ['-c', script, 'watchdog', String(serverPid)], {
-    detached: true,
-    env: {},
-    stdio: ['pipe', 'ignore', 'ignore'],
-  });
-  watchdog.unref();
-  return watchdog;
-}
-
-function failedStart(binary: string, port: number, lines: readonly string[]): PrerequisiteError {
-  if (lines.some((line) => /address already in use/i.test(line))) {
-    return new PrerequisiteError(
-      'port-taken',
-      `Port ${port} of 127.0.0.1 is taken by another program.`,
-      'Choose another port, or omit --port to use a free one.',
-    );
-  }
-  const reason = lines.findLast((line) => /\[(FTL|ERR)\]/.test(line)) ?? lines.at(-1) ?? 'no output';
-  return new PrerequisiteError(
-    'nats-start-failed',
-    `${binary} did not start (${reason.replace(/^.*\[(FTL|ERR)\] /, '')}).`,
-    'Run it with the nats.conf in the store directory; nats-server 2.9 or newer is required.',
-  );
-}
-
-function missingBinary(binary: string, cause: unknown): PrerequisiteError {
-  return new PrerequisiteError(
-    'nats-missing',
-    `The program ${binary} cannot be run (${errorMessage(cause)}).`,
-    'Install nats-server (Debian: apt install nats-server), or use an external server.',
-    { cause },
-  );
-}
-
-/** URL from the file that the server writes when it listens: `<program>_<pid>.ports`. */
-function readUrl(ports: string, end: `_${number}.ports` | '.ports'): string | undefined {
-  try {
-    const file = readdirSync(ports).find((name) => name.endsWith(end)) ?? '';
-    return portsSchema.parse(JSON.parse(readFileSync(join(ports, file), 'utf8'))).nats[0];
-  } catch {
-    // None, or not completely written yet.
-    return undefined;
-  }
-}
-
-/** How components on this machine reach a server that listens for others too. */
-const localUrl = ({ host }: Listening, port: number): string =>
-  `tls://${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host}:${port}`;
-
-/** Address of the embedded server of a home; after a crash of its process it may be that of a server which is gone. */
-export function embeddedUrl(home: string): string | null {
-  const url = readUrl(portsFolder(storeOf(home)), '.ports') ?? null;
-  const listening = listeningOf(home);
-  return url === null || listening === null ? url : localUrl(listening, Number(new URL(url).port));
 }
 
 async function launch(
@@ -233,21 +155,102 @@ async function launch(
   throw failedStart(binary, port, [`it did not listen within ${readyWithinMs / 1_000} s`]);
 }
 
-/**
- * Starts a server and waits until it listens.
- *
- * @throws PrerequisiteError `nats-missing`, `port-taken`, `nats-store-unwritable`, `nats-store-in-use`,
- * `nats-start-failed`.
- */
-export async function startServer(options: ServerOptions): Promise<NatsServer> {
-  const claim = await claimDirectory(options.storeDir, options.log);
+const storeOf = (home: string): string => join(home, 'nats');
+
+const portsFolder = (storeDir: string): string => join(storeDir, 'ports');
+
+function configure(
+  storeDir: string,
+  port: number,
+  users: readonly BusUser[],
+  listening: Listening | null,
+): { config: string; ports: string; jetstream: string } {
+  const config = join(storeDir, 'nats.conf');
+  const ports = portsFolder(storeDir);
+  const jetstream = join(storeDir, 'jetstream');
   try {
-    return await launch(options, claim);
+    rmSync(strayStreams(jetstream), { recursive: true, force: true });
+    // Killed servers leave their files behind.
+    rmSync(ports, { recursive: true, force: true });
+    mkdirSync(ports);
+    writeFileSync(config, serverConfig({ port, ports, jetstream, users, listening }), { mode: 0o600 });
+    chmodSync(config, 0o600);
   } catch (thrown) {
-    claim.release();
-    throw thrown;
+    throw unwritable(storeDir, thrown);
+  }
+  return { config, ports, jetstream };
+}
+
+/** Ends when the pipe closes, or is killed after the server has ended. */
+function watchOver(serverPid: number): ChildProcess {
+  // A server with a full disk ignores SIGTERM.
+  const script = 'read -r _; kill -TERM "$1" && sleep 5 && kill -KILL "$1"';
+  const watchdog = spawn('/bin/sh', ['-c', script, 'watchdog', String(serverPid)], {
+    detached: true,
+    env: {},
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  watchdog.unref();
+  return watchdog;
+}
+
+/** URL from the file that the server writes when it listens: `<program>_<pid>.ports`. */
+function readUrl(ports: string, end: `_${number}.ports` | '.ports'): string | undefined {
+  try {
+    const file = readdirSync(ports).find((name) => name.endsWith(end)) ?? '';
+    return portsSchema.parse(JSON.parse(readFileSync(join(ports, file), 'utf8'))).nats[0];
+  } catch {
+    // None, or not completely written yet.
+    return undefined;
   }
 }
+
+/** How components on this machine reach a server that listens for others too. */
+const localUrl = ({ host }: Listening, port: number): string =>
+  `tls://${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host}:${port}`;
+
+/** Address of the embedded server of a home; after a crash of its process it may be that of a server which is gone. */
+export function embeddedUrl(home: string): string | null {
+  const url = readUrl(portsFolder(storeOf(home)), '.ports') ?? null;
+  const listening = listeningOf(home);
+  return url === null || listening === null ? url : localUrl(listening, Number(new URL(url).port));
+}
+
+function failedStart(binary: string, port: number, lines: readonly string[]): PrerequisiteError {
+  if (lines.some((line) => /address already in use/i.test(line))) {
+    return new PrerequisiteError(
+      'port-taken',
+      `Port ${port} of 127.0.0.1 is taken by another program.`,
+      'Choose another port, or omit --port to use a free one.',
+    );
+  }
+  const reason = lines.findLast((line) => /\[(FTL|ERR)\]/.test(line)) ?? lines.at(-1) ?? 'no output';
+  return new PrerequisiteError(
+    'nats-start-failed',
+    `${binary} did not start (${reason.replace(/^.*\[(FTL|ERR)\] /, '')}).`,
+    'Run it with the nats.conf in the store directory; nats-server 2.9 or newer is required.',
+  );
+}
+
+function missingBinary(binary: string, cause: unknown): PrerequisiteError {
+  return new PrerequisiteError(
+    'nats-missing',
+    `The program ${binary} cannot be run (${errorMessage(cause)}).`,
+    'Install nats-server (Debian: apt install nats-server), or use an external server.',
+    { cause },
+  );
+}
+
+function unwritable(storeDir: string, cause: unknown): PrerequisiteError {
+  return new PrerequisiteError(
+    'nats-store-unwritable',
+    `The stream store ${storeDir} is not writable (${errorMessage(cause)}).`,
+    'Make the directory writable, or use another one.',
+    { cause },
+  );
+}
+
+// The server of a lab.
 
 /** An embedded nats-server that is restarted on its port, with its streams, when it dies. */
 export interface EmbeddedServer {
@@ -258,6 +261,7 @@ export interface EmbeddedServer {
 }
 
 const renewalMs = 1000;
+
 /** Beyond this another restart will not help. */
 const maxRestarts = 20;
 
@@ -314,20 +318,10 @@ export async function embedServer(
   };
 }
 
-/**
- * Exclusive ownership of a stream store.
- *
- * Role: two servers on one store destroy it, and nats-server does not check. A file in the directory names the process that
- * started the server, and the server; it is created by a system call that only one process can win. Non-role: starting the
- * server.
- *
- *   STR-1  While its owner lives, a claim is refused to everyone else.
- *   STR-2  A claim of a dead owner is taken over; its server is stopped first, and only a process with the recorded number
- *          and start time is ever signalled.
- *   STR-3  The file is complete whenever it exists: it is written aside, then linked or renamed into place.
- */
+// The claim of a store directory.
 
 const claimSchema = z.strictObject({ v: z.literal(1), owner: processSchema, server: processSchema.nullable() });
+
 type Claim = z.infer<typeof claimSchema>;
 
 interface StoreClaim {
@@ -336,43 +330,13 @@ interface StoreClaim {
   release(): void;
 }
 
-function readClaim(path: string): { text: string; claim: Claim } | undefined {
-  let text: string;
+async function claimDirectory(storeDir: string, log: Logger): Promise<StoreClaim> {
   try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw cause;
-  }
-  try {
-    return { text, claim: claimSchema.parse(JSON.parse(text)) };
-  } catch (cause) {
-    throw new PrerequisiteError(
-      'nats-storeClaim',
-      `The file ${path} is not a valid claim for this version of Aira.`,
-      'Check that no nats-server uses the directory, then delete the file.',
-      { cause },
-    );
-  }
-}
-
-async function stopOrphan(server: ProcessIdentity, storeDir: string, log: Logger): Promise<void> {
-  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-    if (!isAlive(server)) return;
-    log.warn({ pid: server.pid, storeDir, signal }, 'stopping a nats-server whose owner has died');
-    try {
-      process.kill(server.pid, signal);
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') break;
-    }
-    for (let waited = 0; waited < 5_000 && isAlive(server); waited += 20) await delay(20);
-  }
-  if (isAlive(server)) {
-    throw new PrerequisiteError(
-      'nats-orphan',
-      `A nats-server (process ${server.pid}) is still running on ${storeDir} and cannot be stopped.`,
-      `Stop process ${server.pid}, then retry.`,
-    );
+    mkdirSync(storeDir, { recursive: true, mode: 0o700 });
+    chmodSync(storeDir, 0o700);
+    return await claimStore(storeDir, log);
+  } catch (thrown) {
+    throw thrown instanceof AiraError ? thrown : unwritable(storeDir, thrown);
   }
 }
 
@@ -432,4 +396,44 @@ async function claimStore(storeDir: string, log: Logger): Promise<StoreClaim> {
       released = true;
     },
   };
+}
+
+function readClaim(path: string): { text: string; claim: Claim } | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw cause;
+  }
+  try {
+    return { text, claim: claimSchema.parse(JSON.parse(text)) };
+  } catch (cause) {
+    throw new PrerequisiteError(
+      'nats-storeClaim',
+      `The file ${path} is not a valid claim for this version of Aira.`,
+      'Check that no nats-server uses the directory, then delete the file.',
+      { cause },
+    );
+  }
+}
+
+async function stopOrphan(server: ProcessIdentity, storeDir: string, log: Logger): Promise<void> {
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    if (!isAlive(server)) return;
+    log.warn({ pid: server.pid, storeDir, signal }, 'stopping a nats-server whose owner has died');
+    try {
+      process.kill(server.pid, signal);
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') break;
+    }
+    for (let waited = 0; waited < 5_000 && isAlive(server); waited += 20) await delay(20);
+  }
+  if (isAlive(server)) {
+    throw new PrerequisiteError(
+      'nats-orphan',
+      `A nats-server (process ${server.pid}) is still running on ${storeDir} and cannot be stopped.`,
+      `Stop process ${server.pid}, then retry.`,
+    );
+  }
 }

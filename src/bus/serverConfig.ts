@@ -1,3 +1,13 @@
+/**
+ * The configuration of the embedded server: where it listens, with which certificate, and whom it admits.
+ *
+ * Role: the file `<home>/listening.json` of `aira archive init` (without it the server listens on the loopback interface), the
+ * certificates that it names, which are the user's, or a CA and a server certificate made by OpenSSL, and the text of
+ * `nats.conf`. Non-role: the server (server.ts), whose keys they are (credentials).
+ *
+ *   LIS-1  Beyond loopback there is no connection without TLS.
+ *   LIS-2  The private key of the CA is deleted once the server's certificate is signed: it can sign nothing else.
+ */
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
@@ -6,16 +16,6 @@ import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { exec } from '../platform/index.ts';
 import { maxEnvelopeBytes } from './envelope.ts';
 import type { BusUser } from './subjects.ts';
-
-/**
- * Where the embedded server listens: the loopback interface, or an address of this machine with TLS.
- *
- * Role: the file `<home>/listening.json` of `aira archive init`, and the certificates that it names: the user's, or a CA and a
- * server certificate made by OpenSSL. Non-role: the server (server.ts), who may connect (credentials).
- *
- *   LIS-1  Beyond loopback there is no connection without TLS.
- *   LIS-2  The private key of the CA is deleted once the server's certificate is signed: it can sign nothing else.
- */
 
 const listeningSchema = z.strictObject({
   v: z.literal(1),
@@ -27,11 +27,10 @@ const listeningSchema = z.strictObject({
   /** PEM files; `ca` signed `cert`. */
   tls: z.strictObject({ cert: z.string(), key: z.string(), ca: z.string() }),
 });
+
 export type Listening = z.infer<typeof listeningSchema>;
 
 const pathOf = (home: string): string => join(home, 'listening.json');
-/** Limit of many verifiers, also for private CAs. */
-const days = 825;
 
 /** Null for a lab on this machine alone. @throws PrerequisiteError `listening` for a file that cannot be read. */
 export function listeningOf(home: string): Listening | null {
@@ -50,6 +49,9 @@ export function recordListening(home: string, listening: Listening): void {
   writeFileSync(path, `${JSON.stringify(listeningSchema.parse(listening), null, 1)}\n`, { mode: 0o600 });
   chmodSync(path, 0o600);
 }
+
+/** Limit of many verifiers, also for private CAs. */
+const days = 825;
 
 /**
  * Makes a CA and a certificate of the server for these names, and loopback. Files that exist are used again only for the same
@@ -126,8 +128,11 @@ const account = 'AIRA';
 
 /** Limits of the server's disk, memory and clients. Streams have their own limits within these. */
 const maxFileBytes = 1024 ** 3;
+
 const maxMemoryBytes = 64 * 1024 ** 2;
+
 const maxConnections = 4096;
+
 const maxConsumers = 4096;
 
 /**

@@ -1,9 +1,17 @@
+/**
+ * All subjects of the bus, the schemas of their messages, and which role may publish and hear which (I12).
+ *
+ * Role: names, and allow-lists for the server. Non-role: keys and files (credentials), authorisation of single requests (the
+ * archive). Ids are slugs, so none can add a separator or wildcard to a subject.
+ *
+ *   ROL-1  Only `archive` receives requests and results, publishes jobs and events, replies, and administers streams.
+ *   ROL-2  A role receives replies below its own inbox prefix only.
+ *   ROL-3  Lists allow; none denies: nats-server has had defects in deny-lists and none known in these.
+ */
 import { jobSchema, resultMessageSchema } from '../domain/evaluation.ts';
 import type { AgentName, SearchId, WorkerId } from '../domain/ids.ts';
 import { agentStateSchema, eventSchema, type LabEvent, type Verb, workerStateSchema } from '../domain/messages.ts';
 import { type DeviceClass, deviceClasses } from '../domain/task.ts';
-
-/** All subjects, and the schemas of their messages. Ids are slugs, so none can add a separator or wildcard to a subject. */
 
 export const streamNames = { work: 'WORK', results: 'RESULTS', events: 'EVENTS' } as const;
 
@@ -46,22 +54,14 @@ export function lastToken(subject: string): string {
   return subject.slice(subject.lastIndexOf('.') + 1);
 }
 
-/**
- * Permissions of roles on the bus (I12).
- *
- * Role: the subjects of each role, as allow-lists for the server. Non-role: keys and files (credentials), authorisation of
- * single requests (the archive).
- *
- *   ROL-1  Only `archive` receives requests and results, publishes jobs and events, replies, and administers streams.
- *   ROL-2  A role receives replies below its own inbox prefix only.
- *   ROL-3  Lists allow; none denies: nats-server has had defects in deny-lists and none known in these.
- */
+// Roles.
 
 /**
  * `search` runs a search: opens it, moves it up its ladder, adds references and the aggregate. `person` rules about one, from a
  * dashboard; it proposes as an agent.
  */
 export const roles = ['archive', 'search', 'worker', 'agent', 'viewer', 'person'] as const;
+
 export type Role = (typeof roles)[number];
 
 export interface Permissions {
@@ -75,8 +75,18 @@ export interface BusUser extends Permissions {
   readonly nkey: string;
 }
 
+/** @param inbox prefix of the replies that this key may hear. */
+export function permissionsOf(role: Role, inbox = inboxPrefix(role)): Permissions {
+  const requestSubjects = role === 'archive' ? [] : verbs[role].map(subjects.request);
+  return {
+    publish: [...requestSubjects, ...publishing[role]],
+    subscribe: [...hearing[role], `${inbox}.>`],
+  };
+}
+
 /** Prefix of the reply subjects of a role's connections. */
 export const inboxPrefix = (role: Role | undefined): string => (role === undefined ? '_INBOX' : `_INBOX.${role}`);
+
 /** Prefix of the reply subjects of one key; not below any role's prefix, so that the role's other keys cannot hear it. */
 export const ownInbox = (nkey: string): string => `_INBOX.${nkey}`;
 
@@ -147,12 +157,3 @@ const hearing: Readonly<Record<Role, readonly string[]>> = {
   viewer: [subjects.anyWorkerSign, subjects.anyAgentSign],
   person: [],
 };
-
-/** @param inbox prefix of the replies that this key may hear. */
-export function permissionsOf(role: Role, inbox = inboxPrefix(role)): Permissions {
-  const requestSubjects = role === 'archive' ? [] : verbs[role].map(subjects.request);
-  return {
-    publish: [...requestSubjects, ...publishing[role]],
-    subscribe: [...hearing[role], `${inbox}.>`],
-  };
-}
