@@ -1,7 +1,7 @@
-import { existsSync, readdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { AiraError, errorMessage, PrerequisiteError, PrerequisiteError } from '../domain/errors.ts';
+import { AiraError, errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { dataNamePattern, digestSchema } from '../domain/evaluation.ts';
 import { printable, trainersDirectory } from '../platform/index.ts';
 import { runTrustedModule } from './taskScripts.ts';
