@@ -3,6 +3,8 @@ import type { EvaluationKey } from '../domain/ids.ts';
 import { canonicalJson, type Json } from '../domain/json.ts';
 import type { Checkpoint } from '../domain/scale.ts';
 
+/** The interface of all evaluators. */
+
 /** An evaluator's self-description, before it gets work. */
 export interface EvaluatorHello {
   /** Version of everything that determines a score, as `<name>-<hash>`: it `serves` every job it takes (I2). */

@@ -1,12 +1,12 @@
 /**
  * Evaluators: from a job to its scores.
  *
- * Role: trainers of stacks (`stacks`), of programs (`programs`), of runs at scale (`scale`) and of tabular benchmarks (`tabular`), one interface for all
- * (`evaluator.ts`), the content guard, the worker's own task directories, `aira doctor`. Non-role: which jobs there are,
- * promotion.
+ * Role: trainers of stacks (`stacks`), of programs (`programs`), of runs at scale (`scale`) and of tabular benchmarks (`table.ts`), one
+ * interface for all (`evaluator.ts`); the content guard and the worker's own task directories (`openEvaluator.ts`); `aira doctor`.
+ * Non-role: which jobs there are, promotion.
  *
- * - One single-threaded trainer process per CPU core, or one per GPU, speaking JSON lines (`protocol.ts`).
- * - The evaluator version is `<engine>-<hash of the sources that decide a score>`; a worker takes jobs of its own version
+ * - One single-threaded trainer process per CPU core, or one per GPU, speaking JSON lines (`stacks/trainer.ts`).
+ * - The evaluator version is `<engine>-<hash of the sources that decide a score>` (`version.ts`); a worker takes jobs of its own version
  *   only. Engines therefore never meet in one search (I2). `docs/tasks.md` describes them. The vector width that torch chooses
  *   is not part of the version: machines of different kinds may differ in the last bits.
  * - A search over primitives of the user has their digests in its version (`domain/architecture.ts`); a worker takes its jobs if it
@@ -14,9 +14,9 @@
  * - A training depends on (architecture, seed, settings) alone (I6), and on the files that the job names: they are compared
  *   before and after (I10). A job whose files differ ends as `data`.
  * - A program is trained and asked for predictions in a fresh sandbox each; a trusted process computes the score (I3).
- *   `trial.ts` takes one program from files to scores, `preparation.ts` prepares data once per hash of all that decides them,
- *   `verdicts.ts` maps endings to reason codes, `hosted.ts` runs the trusted process next to a sandbox.
- * - A rehearsal (`rehearsal/`) is a short training before a proposal: the same stages, on training rows that
+ *   `programs/trial.ts` takes one program from files to scores, `programs/preparation.ts` prepares data once per hash of all that decides
+ *   them, `programs/stage.ts` runs one stage with its trusted process next to a sandbox, and maps its end to a reason code.
+ * - A rehearsal (`rehearsals.ts`) is a short training before a proposal: the same stages, on training rows that
  *   `gpu-workers/aira_rehearsal` divides again, so that no hidden row has a part in it. It gives no score.
  */
 

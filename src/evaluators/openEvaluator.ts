@@ -14,6 +14,8 @@ import type { ScaleWorkerOptions } from './scale/trainerJob.ts';
 import { workerCommand } from './stacks/engine.ts';
 import { NativeWorker } from './stacks/nativeWorker.ts';
 
+/** Opens the evaluator of a device, wrapped by the two that look after the files which its jobs name. */
+
 export interface EvaluatorOptions {
   readonly device: Device;
   /** The interpreter, absolute. */
@@ -49,6 +51,13 @@ function openTrainer(kind: SpaceKind, options: EvaluatorOptions): Evaluator {
   return new NativeWorker({ command, memoryLimitBytes: device.memoryLimitBytes, clock, timers, log });
 }
 
+const readsFiles = ({ settings }: Job): boolean => {
+  const reading = readingOf(settings);
+  return reading.runsScripts || reading.data.length > 0;
+};
+
+const longestMessage = 2000;
+
 /**
  * An evaluator that guarantees that scores belong to the files that its jobs name (I10).
  *
@@ -59,14 +68,6 @@ function openTrainer(kind: SpaceKind, options: EvaluatorOptions): Evaluator {
  * GRD-2. A trainer that has read other data is replaced first, because trainers cache data in memory.
  * GRD-3. A job whose files do not match ends as `data`, whatever its training returned: that says nothing about the candidate.
  */
-
-const readsFiles = ({ settings }: Job): boolean => {
-  const { runsScripts, data } = readingOf(settings);
-  return runsScripts || data.length > 0;
-};
-
-const longestMessage = 2000;
-
 class ContentGuard implements Evaluator {
   readonly #open: () => Evaluator;
   readonly #data: string | null;
@@ -148,17 +149,6 @@ class ContentGuard implements Evaluator {
   }
 }
 
-/**
- * Resolves the task directories of jobs on this machine.
- *
- * Role: a job names a task directory by name and digest; this finds the worker's own directory with that name and content, and
- * passes the job on with its path. Non-role: evaluating.
- *
- * OWN-1. A directory comes from the shipped tasks, this worker's command line or its home, never from a job (I12).
- * OWN-2. Its content is digested again for each request, so that the scripts that run are those of the job.
- * OWN-3. A job whose directory is missing gets an outcome that says so; the others of its request are evaluated.
- */
-
 /** Settings that run a task directory's scripts. */
 const foreignSchema = z.looseObject({ family: z.literal('airs') });
 /** Whether these settings run the scripts of a task directory, of which each machine needs its own copy. */
@@ -208,7 +198,16 @@ function findOwnTask(name: string, digest: string, directories: readonly string[
   };
 }
 
-/** An evaluator with paths of this machine's task directories filled in. */
+/**
+ * An evaluator with paths of this machine's task directories filled in.
+ *
+ * Role: a job names a task directory by name and digest; this finds the worker's own directory with that name and content, and
+ * passes the job on with its path. Non-role: evaluating.
+ *
+ * OWN-1. A directory comes from the shipped tasks, this worker's command line or its home, never from a job (I12).
+ * OWN-2. Its content is digested again for each request, so that the scripts that run are those of the job.
+ * OWN-3. A job whose directory is missing gets an outcome that says so; the others of its request are evaluated.
+ */
 class OwnTasks implements Evaluator {
   readonly #inner: Evaluator;
   readonly #directories: readonly string[];

@@ -12,10 +12,10 @@ import { stageVerdict } from './programs/stage.ts';
 import { trainerVariables } from './stacks/engine.ts';
 
 /**
- * Validation scripts of agents: Python that an agent brings to `run_experiment`, run in the sandbox with its candidate.
+ * What the runners of rehearsals are made of: failures, the sandbox, divided training rows, and validation scripts.
  *
- * Role: what a script sees besides what its caller mounts, its limits, and the text that comes back. Non-role: which rows it
- * may read (the runners of programs and of stacks).
+ * Role: of a script, Python that an agent brings to `run_experiment`: what it sees besides what its caller mounts, its limits, and the
+ * text that comes back. Non-role: which rows it may read (the runners of programs and of stacks).
  *
  * AGS-1. A script has no channel: no file that it leaves is read, and what it prints is text for the agent, never a score.
  * AGS-2. It runs for no longer than `limitSeconds`; nothing of it runs afterwards (SBX-1).
@@ -53,7 +53,7 @@ export function sandboxOnce(options: EvaluatorOptions): () => Promise<Sandbox> {
   };
 }
 
-const longestSeconds = 600;
+const longestDivisionSeconds = 600;
 
 const rehearsalPackage: DesignPackage = {
   folder: trainersDirectory,
@@ -100,7 +100,7 @@ export class Divisions {
     const [file, out] = [join(place, 'settings.json'), join(place, 'out')];
     writeFileSync(file, JSON.stringify(settings));
     const args = ['--settings', file, '--out', out, ...how];
-    const limits = { seconds: longestSeconds, env };
+    const limits = { seconds: longestDivisionSeconds, env };
     const { code, stderr } = await runTrustedModule(this.#python, rehearsalPackage, args, limits);
     const last = printable(stderr.trim().split('\n').at(-1) ?? '', { width: 500 });
     if (code === 2) throw new NoRows(last);

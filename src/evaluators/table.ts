@@ -17,6 +17,8 @@ import { type RungSettings, rungSchema } from '../domain/task.ts';
 import { type Clock, readTextFile } from '../platform/index.ts';
 import type { NativeWorker } from './stacks/nativeWorker.ts';
 
+/** Tabular benchmarks: their files, queries of them, and the build of one by training everything. */
+
 /** Everything that determines a table's scores: tables with equal provenance may be merged. */
 const tableProvenanceSchema = z.strictObject({
   task: z.string().min(1),

@@ -24,7 +24,7 @@ export {
   filesRead,
   readingOf,
 } from './content.ts';
-export { changedData, dataFolder, importData, importTokens } from './data/import.ts';
+export { changedData, dataFolder, importData, importTokens } from './dataImport.ts';
 export { type DataRecord, dataSetNames, importedData } from './dataSets.ts';
 export {
   type DesignPackage,

@@ -166,9 +166,9 @@ export interface DesignPackage {
   readonly module: string;
   /** It runs third-party scripts: its trusted commands run in the sandbox as well. */
   readonly byOthers?: true;
-  /** Families whose data, loops and files stay in a trusted process, which drives the program (`hosted.ts`). */
+  /** Families whose data, loops and files stay in a trusted process, which drives the program (`evaluators/programs/stage.ts`). */
   readonly hosted?: readonly string[];
-  /** Families of scripts that train and predict by themselves: a trusted process serves batches and asks (`hosted.ts`). */
+  /** Families of scripts that train and predict by themselves: a trusted process serves batches and asks (`evaluators/programs/stage.ts`). */
   readonly scripts?: readonly string[];
 }
 

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { importData } from '../../src/tasks/data/import.ts';
+import { importData } from '../../src/tasks/dataImport.ts';
 
 /** A task by somebody else, whose scripts know nothing of Aira. */
 export const syntheticTask = resolve('tests/airs/TimeSeriesForecastingSyntheticWeeklyMAE');

@@ -12,7 +12,7 @@ import { systemClock, systemTimers } from '../../src/platform/timers.ts';
 import { findPython } from '../../src/platform/toolchain.ts';
 import { loadTask, profileOf } from '../../src/tasks/catalogue.ts';
 import { changesSince, contentOf, filesRead, readingOf } from '../../src/tasks/content.ts';
-import { importData } from '../../src/tasks/data/import.ts';
+import { importData } from '../../src/tasks/dataImport.ts';
 import { smallTask } from '../support/smallTasks.ts';
 import { key } from './support/jobs.ts';
 

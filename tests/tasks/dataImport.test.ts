@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PrerequisiteError } from '../../src/domain/errors.ts';
-import { changedData, importData } from '../../src/tasks/data/import.ts';
+import { changedData, importData } from '../../src/tasks/dataImport.ts';
 import { importedData } from '../../src/tasks/dataSets.ts';
 
 let root: string;

@@ -1,7 +1,7 @@
 /**
  * Prepares the data of a rung and seed once, and caches them.
  *
- * Role: one folder per set of inputs that determine the data, created completely or not at all. Non-role: the data themselves.
+ * Role: what a rung's settings say of budget and runner; one folder per set of inputs that determine the data, created completely or not at all. Non-role: the data themselves.
  *
  * PRE-1. A folder under its final name is complete: it is created under a temporary name and renamed.
  * PRE-2. Two processes that prepare the same data concurrently end with the same folder.
@@ -40,6 +40,87 @@ import {
   scriptMemoryBytes,
 } from '../../tasks/index.ts';
 
+/** The budget in a rung's settings. The Python package validates the rest. */
+const budgetSchema = z.looseObject({
+  /** Wall-clock and processor seconds of training. */
+  seconds: z.number().positive(),
+  cpu_seconds: z.number().positive(),
+  memory_mb: z.number().positive(),
+  /** Wall-clock and processor seconds of one prediction: too few to train in. */
+  predict_seconds: z.number().positive(),
+});
+export type TrialBudget = z.infer<typeof budgetSchema>;
+
+const settingsSchema = z.looseObject({ family: z.string(), budget: budgetSchema });
+
+/** @throws TerminalError `settings` naming what is missing. */
+export function budgetOf(settings: unknown): TrialBudget {
+  const parsed = settingsSchema.safeParse(settings);
+  if (parsed.success) return parsed.data.budget;
+  throw new TerminalError(
+    'settings',
+    `invalid program settings: ${formatZodError(parsed.error, settingsSchema).join('; ')}`,
+  );
+}
+
+/** The runner of these settings. @throws TerminalError `settings`. */
+export function familyOf(settings: unknown): string {
+  budgetOf(settings);
+  return settingsSchema.parse(settings).family;
+}
+
+const ourPackage: DesignPackage = {
+  folder: trainersDirectory,
+  packages: ['aira_design', 'aira_workers'],
+  module: 'aira_design',
+  hosted: ['lra'],
+  scripts: ['autoresearch'],
+};
+
+/** The same steps for third-party tasks, whose own scripts prepare and score. */
+const taskPackage: DesignPackage = {
+  folder: trainersDirectory,
+  packages: ['aira_tasks'],
+  module: 'aira_tasks',
+  byOthers: true,
+};
+
+/** The package that runs programs with these settings. */
+export const packageFor = (settings: unknown): DesignPackage =>
+  familyOf(settings) === 'airs' ? taskPackage : ourPackage;
+
+/** Where data come from on this machine. */
+interface PrepareTaskDeps {
+  /** The interpreter, absolute. */
+  readonly python: string;
+  /** Folder of imported data, or null. */
+  readonly data: string | null;
+  readonly env?: Environment | undefined;
+  /** Runs third-party task scripts. */
+  readonly sandbox: Sandbox;
+}
+
+/** Which data to prepare. */
+interface PrepareTaskOptions {
+  readonly evaluator: string;
+  readonly settings: unknown;
+  readonly seed: number;
+  readonly design?: DesignPackage | undefined;
+}
+
+/**
+ * The data of a task's rung and seed; prepared unless they exist. A launch calls this before anything is recorded, so that
+ * missing data are reported to the user and not charged to candidates.
+ *
+ * @throws PrerequisiteError `design-data` for invalid settings or data; AiraError if the package fails.
+ */
+export async function prepareTask(deps: PrepareTaskDeps, options: PrepareTaskOptions): Promise<Prepared> {
+  const { python, data, sandbox, env = process.env } = deps;
+  const { evaluator, settings, seed, design = packageFor(settings) } = options;
+  const places = { secret: secretFile(env), cacheDirectory: preparedFolder(env) };
+  return prepared({ python, design, evaluator, data, seed, settings: settings as Json, sandbox, ...places });
+}
+
 const splitSchema = z.looseObject({
   /** Size of the predictions file, if the program writes one. */
   bytes: z.int().positive().optional(),
@@ -60,7 +141,7 @@ export interface Prepared {
   readonly scoring: readonly string[];
 }
 
-export interface PrepareOptions {
+interface PrepareOptions {
   readonly python: string;
   readonly design: DesignPackage;
   readonly evaluator: string;
@@ -86,7 +167,7 @@ const inFlight = new Map<string, Promise<Prepared>>();
  * @throws PrerequisiteError `design-data` for invalid settings or data, `data-missing`, `data-unreadable`; RetryableError
  * `data-changed` if they were replaced meanwhile; AiraError if the package fails.
  */
-export async function prepared(options: PrepareOptions): Promise<Prepared> {
+async function prepared(options: PrepareOptions): Promise<Prepared> {
   const files = await filesRead(options.settings, options.data);
   const folder = join(options.cacheDirectory, keyOf(options, files));
   const known = inFlight.get(folder);
@@ -183,85 +264,4 @@ function prune(cacheDirectory: string): void {
   for (const { name } of entries.slice(cacheSize - 1)) {
     rmSync(join(cacheDirectory, name), { recursive: true, force: true });
   }
-}
-
-/** The budget in a rung's settings. The Python package validates the rest. */
-const budgetSchema = z.looseObject({
-  /** Wall-clock and processor seconds of training. */
-  seconds: z.number().positive(),
-  cpu_seconds: z.number().positive(),
-  memory_mb: z.number().positive(),
-  /** Wall-clock and processor seconds of one prediction: too few to train in. */
-  predict_seconds: z.number().positive(),
-});
-export type TrialBudget = z.infer<typeof budgetSchema>;
-
-const settingsSchema = z.looseObject({ family: z.string(), budget: budgetSchema });
-
-/** @throws TerminalError `settings` naming what is missing. */
-export function budgetOf(settings: unknown): TrialBudget {
-  const parsed = settingsSchema.safeParse(settings);
-  if (parsed.success) return parsed.data.budget;
-  throw new TerminalError(
-    'settings',
-    `invalid program settings: ${formatZodError(parsed.error, settingsSchema).join('; ')}`,
-  );
-}
-
-/** The runner of these settings. @throws TerminalError `settings`. */
-export function familyOf(settings: unknown): string {
-  budgetOf(settings);
-  return settingsSchema.parse(settings).family;
-}
-
-const ourPackage: DesignPackage = {
-  folder: trainersDirectory,
-  packages: ['aira_design', 'aira_workers'],
-  module: 'aira_design',
-  hosted: ['lra'],
-  scripts: ['autoresearch'],
-};
-
-/** The same steps for third-party tasks, whose own scripts prepare and score. */
-const taskPackage: DesignPackage = {
-  folder: trainersDirectory,
-  packages: ['aira_tasks'],
-  module: 'aira_tasks',
-  byOthers: true,
-};
-
-/** The package that runs programs with these settings. */
-export const packageFor = (settings: unknown): DesignPackage =>
-  familyOf(settings) === 'airs' ? taskPackage : ourPackage;
-
-/** Where data come from on this machine. */
-export interface PrepareTaskDeps {
-  /** The interpreter, absolute. */
-  readonly python: string;
-  /** Folder of imported data, or null. */
-  readonly data: string | null;
-  readonly env?: Environment | undefined;
-  /** Runs third-party task scripts. */
-  readonly sandbox: Sandbox;
-}
-
-/** Which data to prepare. */
-export interface PrepareTaskOptions {
-  readonly evaluator: string;
-  readonly settings: unknown;
-  readonly seed: number;
-  readonly design?: DesignPackage | undefined;
-}
-
-/**
- * The data of a task's rung and seed; prepared unless they exist. A launch calls this before anything is recorded, so that
- * missing data are reported to the user and not charged to candidates.
- *
- * @throws PrerequisiteError `design-data` for invalid settings or data; AiraError if the package fails.
- */
-export async function prepareTask(deps: PrepareTaskDeps, options: PrepareTaskOptions): Promise<Prepared> {
-  const { python, data, sandbox, env = process.env } = deps;
-  const { evaluator, settings, seed, design = packageFor(settings) } = options;
-  const places = { secret: secretFile(env), cacheDirectory: preparedFolder(env) };
-  return prepared({ python, design, evaluator, data, seed, settings: settings as Json, sandbox, ...places });
 }

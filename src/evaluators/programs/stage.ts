@@ -7,7 +7,18 @@ import { box, outputFolder, type ReadOnlyMount, type SandboxResult } from '../..
 import { type DesignPackage, pythonStart, runTrustedModule } from '../../tasks/index.ts';
 import { programReasonSchema, type Verdict } from '../evaluator.ts';
 
-/** Arguments and mounts for the commands of `gpu-workers/aira_design`, per sandbox stage and for their hosts. */
+/**
+ * One stage of a program: its command and mounts, its run next to a trusted host, and why its end gives no score.
+ *
+ * Role: arguments and mounts for the commands of `gpu-workers/aira_design`, per sandbox stage and for their hosts; the socket between a
+ * program and its host, and that neither outlives the other; the verdict on an end. Non-role: which stages there are (`trial.ts`), the
+ * protocol of the socket (`gpu-workers/aira_design/channel.py`), limits and end of the program (`sandbox`).
+ *
+ * HST-1. The program starts once the host listens, and connects before it enters its sandbox (L5 of launcher.py).
+ * HST-2. The host's result counts; the program can only fail to answer. Once the host has a result, the program is killed.
+ * HST-3. When `runHosted` resolves, both have exited, and the socket is removed.
+ * HST-4. A program's own report only selects among the failure reasons: none of its text can become a score.
+ */
 
 const library = `${box}/lib`;
 const settings = `${box}/settings.json`;
@@ -146,19 +157,8 @@ const hostArgs = (folders: StageFolders & { readonly prepared: string; device: s
   folders.device,
 ];
 
-/**
- * Runs a program in its sandbox together with the trusted process that talks to it.
- *
- * Role: the socket between them, and that neither outlives the other. Non-role: their protocol
- * (`gpu-workers/aira_design/channel.py`), limits and end of the program (`sandbox`).
- *
- * HST-1. The program starts once the host listens, and connects before it enters its sandbox (L5 of launcher.py).
- * HST-2. The host's result counts; the program can only fail to answer. Once the host has a result, the program is killed.
- * HST-3. When `runHosted` resolves, both have exited, and the socket is removed.
- */
-
 /** Not below TMPDIR, whose length is unbounded while a socket's path is limited. The folder gets mode 0700. */
-const folders = `/tmp/aira-channel-${process.pid}-`;
+const channelFolder = `/tmp/aira-channel-${process.pid}-`;
 /** The first line of a host (`LISTENING` of peer.py). */
 const listening = 'listening\n';
 /** Time for the host to finish after the program has exited. */
@@ -212,10 +212,14 @@ export interface HostedResult {
   readonly cpuSeconds: number;
 }
 
-/** @throws AiraError `design-host` if the host itself fails; and the errors of the program's run. */
+/**
+ * Runs a program in its sandbox together with the trusted process that talks to it.
+ *
+ * @throws AiraError `design-host` if the host itself fails; and the errors of the program's run.
+ */
 export async function runHosted(options: HostedOptions): Promise<HostedResult> {
   const { python, design, args, seconds, env, signal, program, waits = false } = options;
-  const folder = mkdtempSync(folders);
+  const folder = mkdtempSync(channelFolder);
   const channel = join(folder, 'socket');
   const [endHost, endProgram, ready] = [new AbortController(), new AbortController(), deferred<void>()];
   const cancel = () => endProgram.abort();
@@ -276,11 +280,6 @@ function statusOf(stdout: string): z.infer<typeof resultSchema> | undefined {
     return undefined;
   }
 }
-
-/**
- * Why a program has no score, derived from how its process ended. The process's own report only selects among the failure
- * reasons: none of its text can become a score.
- */
 
 /** `failure.json`, which the untrusted commands write. */
 const failureSchema = z.strictObject({

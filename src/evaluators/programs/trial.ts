@@ -38,6 +38,8 @@ import {
   withoutDetails,
 } from './stage.ts';
 
+export type Split = 'validation' | 'test';
+
 export interface TrialOptions {
   readonly python: string;
   readonly design: DesignPackage;
@@ -64,6 +66,12 @@ export interface TrialCosts {
   readonly peakMemoryBytes: number;
   /** Size of the state that training passes to the prediction. */
   readonly stateBytes: number;
+}
+
+interface Scored {
+  /** In the metric's direction. */
+  readonly score: number;
+  readonly metrics: Readonly<Record<string, number>>;
 }
 
 export type TrialResult =
@@ -339,8 +347,6 @@ export function forPrediction(limit: number, allowance: Allowance | undefined, t
   return Math.min(limit, allowance.start + Math.max(0, left));
 }
 
-export type Split = 'validation' | 'test';
-
 /** The trusted scorer's output: one line of JSON. */
 const outputSchema = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('ok'), score: z.number(), metrics: z.record(z.string(), z.number()) }),
@@ -351,13 +357,7 @@ const outputSchema = z.discriminatedUnion('status', [
   }),
 ]);
 
-interface Scored {
-  /** In the metric's direction. */
-  readonly score: number;
-  readonly metrics: Readonly<Record<string, number>>;
-}
-
-const longestSeconds = 600;
+const longestScoringSeconds = 600;
 
 /**
  * Computes the score from predictions and hidden targets, in a process that never saw the program (stage 3).
@@ -388,7 +388,7 @@ export async function score(
     files.split,
     ...prepared.scoring,
   ];
-  const options = { ...limits, seconds: longestSeconds, ...(signal ? { signal } : {}) };
+  const options = { ...limits, seconds: longestScoringSeconds, ...(signal ? { signal } : {}) };
   const { code, stdout, stderr, end } = await runTrustedModule(python, design, args, options);
   if (signal?.aborted) return { reason: 'cancelled', message: 'the scoring was cancelled' };
   // Aira cannot fix a third-party scorer: a submission that it cannot process has no score.

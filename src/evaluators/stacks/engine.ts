@@ -17,6 +17,8 @@ import {
 import { primitivesEnvironment } from '../primitives.ts';
 import type { WorkerCommand } from './trainer.ts';
 
+/** Which engine a device trains stacks with, and the command and the environment that start its trainer. */
+
 /** The CPU engines that set-up chooses from. */
 const cpuEngineSchema = z.enum(['native', 'torch']);
 

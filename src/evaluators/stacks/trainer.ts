@@ -1,13 +1,3 @@
-/**
- * One child that must complete a handshake before it gets work, and may be terminated.
- *
- * Role: the handshake, parsing events, the memory limit. Non-role: the meaning of an event for a candidate, deadlines.
- *
- * TRN-1. `hello` settles: with the hello, or with the reason why there is none.
- * TRN-2. The first line is a hello of our protocol version, each later one an event that the owner accepts. A child that
- *        writes anything else is terminated, because nothing that it writes later can be trusted.
- * TRN-3. A terminated child is killed at once, its output is ignored, and its first verdict stays.
- */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import * as z from 'zod';
@@ -27,6 +17,11 @@ import {
   type Timers,
 } from '../../platform/index.ts';
 import type { Verdict } from '../evaluator.ts';
+
+/**
+ * One trainer process: the lines that pass between host and child, the child in its own process group, and the handshake, memory limit
+ * and end of a trainer. What an event means for a candidate, and deadlines, are in `nativeWorker.ts`.
+ */
 
 /**
  * Version 1 of the protocol between host and worker process: one JSON object per line, requests on the worker's stdin, events
@@ -119,20 +114,6 @@ export type WorkerRequest =
   | { readonly op: 'cancel'; readonly id: string }
   | { readonly op: 'shutdown' };
 
-/**
- * One child process in its own process group.
- *
- * Role: its start, its lines, its stderr, its end. Non-role: the meaning of the lines, deadlines, successors.
- *
- * PRC-1. `onEnd` is called exactly once, and nothing is called after it. Lines that were written before the end come first.
- * PRC-2. When the end is reported, the group has been killed: nothing that the child started in it survives.
- * PRC-3. The end is reported at most `lingerMs` after the child's exit or after `kill`, even if another process has its pipes
- *        open or the kernel cannot end it.
- * PRC-4. This process is the only writer of the child's stdin. If it dies in any way, the child reads the end of its input,
- *        which is its signal to exit. Obeying it is the child's part.
- * PRC-5. The child's environment is exactly the given one, without variables of this process (I7).
- */
-
 /** The command of a child. */
 export interface WorkerCommand {
   readonly program: string;
@@ -155,6 +136,19 @@ interface ProcessHandlers {
   onEnd(end: ProcessEnd): void;
 }
 
+/**
+ * One child process in its own process group.
+ *
+ * Role: its start, its lines, its stderr, its end. Non-role: the meaning of the lines, deadlines, successors.
+ *
+ * PRC-1. `onEnd` is called exactly once, and nothing is called after it. Lines that were written before the end come first.
+ * PRC-2. When the end is reported, the group has been killed: nothing that the child started in it survives.
+ * PRC-3. The end is reported at most `lingerMs` after the child's exit or after `kill`, even if another process has its pipes
+ *        open or the kernel cannot end it.
+ * PRC-4. This process is the only writer of the child's stdin. If it dies in any way, the child reads the end of its input,
+ *        which is its signal to exit. Obeying it is the child's part.
+ * PRC-5. The child's environment is exactly the given one, without variables of this process (I7).
+ */
 export class WorkerProcess {
   /** The stored part of its stderr. */
   readonly stderr = new OutputLog();
@@ -273,6 +267,16 @@ const memoryEveryMs = 500;
 
 const megabytes = (bytes: number) => `${Math.round(bytes / 1024 / 1024)} MB`;
 
+/**
+ * One child that must complete a handshake before it gets work, and may be terminated.
+ *
+ * Role: the handshake, parsing events, the memory limit. Non-role: the meaning of an event for a candidate, deadlines.
+ *
+ * TRN-1. `hello` settles: with the hello, or with the reason why there is none.
+ * TRN-2. The first line is a hello of our protocol version, each later one an event that the owner accepts. A child that
+ *        writes anything else is terminated, because nothing that it writes later can be trusted.
+ * TRN-3. A terminated child is killed at once, its output is ignored, and its first verdict stays.
+ */
 export class Trainer {
   readonly process: WorkerProcess;
   readonly #options: TrainerOptions;
