@@ -16,6 +16,7 @@ import { pipeline } from 'node:stream/promises';
 import * as z from 'zod';
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { allData, dataNamePattern, type TaskContent } from '../domain/evaluation.ts';
+import type { SearchSpec } from '../domain/search.ts';
 import { type Profile, rungs, type Task } from '../domain/task.ts';
 import { importedData } from './dataSets.ts';
 
@@ -329,4 +330,29 @@ export function changesSince(content: TaskContent, settings: unknown, { director
     .map((name) => `${label(name)} ${data[name] === undefined ? 'are missing' : 'have changed'}`);
   const scripts = directory === null || directory === content.directory ? [] : [`${reading.directory} has changed`];
   return [...changed, ...scripts];
+}
+
+/**
+ * Checks that further trainings of a search read the same content as its earlier ones (I10).
+ *
+ * @throws PrerequisiteError `content-changed` with the difference; `content-unknown` for a search of an older version that
+ * reads data or scripts, whose content is not recorded; `data-missing`, `data-unreadable`.
+ */
+export async function requireSameContent(spec: SearchSpec, data: string): Promise<void> {
+  for (const rung of rungs) {
+    const { settings } = spec.rungs[rung];
+    const reading = readingOf(settings);
+    if (spec.content === undefined) {
+      if (reading.data.length === 0 && !reading.runsScripts) continue;
+      throw new PrerequisiteError(
+        'content-unknown',
+        `"${spec.id}" was started by a version that did not record its data, so new scores may not be comparable`,
+        'launch its file as a new search',
+      );
+    }
+    const [problem] = changesSince(spec.content, settings, await filesRead(settings, data));
+    if (problem === undefined) continue;
+    const remedy = 'restore the files, or launch the search file as a new search';
+    throw new PrerequisiteError('content-changed', `${problem} since "${spec.id}" started`, remedy);
+  }
 }

@@ -23,6 +23,7 @@ export {
   type FilesRead,
   filesRead,
   readingOf,
+  requireSameContent,
 } from './content.ts';
 export { changedData, dataFolder, importData, importTokens } from './dataImport.ts';
 export { type DataRecord, dataSetNames, importedData } from './dataSets.ts';

@@ -38,7 +38,7 @@ import {
   whyNot,
 } from '../../platform/index.ts';
 import { openSandbox, probeSandbox, type Sandbox } from '../../sandbox/index.ts';
-import { contentOf, dataFolder, loadTask, profileOf, registerTask } from '../../tasks/index.ts';
+import { contentOf, dataFolder, loadTask, profileOf, registerTask, requireSameContent } from '../../tasks/index.ts';
 import { type Display, type Ending, jsonDisplay, plainDisplay } from '../display.ts';
 import { dryRun, measuredSeconds } from '../dryRun.ts';
 import { exitCodes, onInterrupt, outliveOutput } from '../fail.ts';
@@ -64,7 +64,6 @@ import {
   withOptions,
   workerNumber,
 } from '../options.ts';
-import { requireSameContent } from '../sameContent.ts';
 import {
   addressesOf,
   labOptions,

@@ -18,7 +18,7 @@ import {
 import { attributionText, confrontationText, storyHtml, storyText, writeWhole } from '../../report/index.ts';
 import { probeSandbox } from '../../sandbox/index.ts';
 import { type Attribution, type AttributionPlan, conclude, planAttribution } from '../../studies/index.ts';
-import { dataFolder } from '../../tasks/index.ts';
+import { dataFolder, requireSameContent } from '../../tasks/index.ts';
 import {
   agentEndText,
   attributionSentence,
@@ -44,7 +44,6 @@ import {
   withOptions,
   workerNumber,
 } from '../options.ts';
-import { requireSameContent } from '../sameContent.ts';
 import { labOptions, type SystemOptions } from '../setting.ts';
 
 interface TraceOptions extends AttributeOptions {
