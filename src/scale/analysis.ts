@@ -16,8 +16,7 @@ import {
   type ScalingPoint,
   type SeedScore,
 } from '../statistics/index.ts';
-import type { ScaleObservation } from './observations.ts';
-import { duration, powerText } from './observations.ts';
+import { duration, powerText, type ScaleObservation } from './observations.ts';
 
 /**
  * What trainings at growing sizes show: fits per architecture, comparisons with the reference of the same family, proxy audit,

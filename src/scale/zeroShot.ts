@@ -2,8 +2,7 @@ import { group, max, mean } from 'd3-array';
 import * as z from 'zod';
 import { rngFor } from '../domain/rng.ts';
 import { type AccuracyDifference, compareItems, type ItemScores } from '../statistics/index.ts';
-import type { ScaleObservation } from './observations.ts';
-import { columns } from './observations.ts';
+import { columns, type ScaleObservation } from './observations.ts';
 
 /**
  * Zero-shot accuracies of the largest models of a plan: which trainings are asked, what their answers show, and the text of it.
