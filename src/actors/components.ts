@@ -9,7 +9,7 @@ import { type EvaluatorOptions, openEvaluator } from '../evaluators/index.ts';
 import { Archive } from '../memory/index.ts';
 import { type Device, derivedToken, newToken } from '../platform/index.ts';
 import { agentMachine } from './agent/machine.ts';
-import { archivistMachine } from './archivist/machine.ts';
+import { archivistMachine } from './archivist.ts';
 import type { ComponentDeps } from './buses.ts';
 import { retryTransient, startMachine } from './machines.ts';
 import { type ScaleProgress, scaleMachine } from './scale/machine.ts';

@@ -1,6 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { dirname } from 'node:path';
-import type * as z from 'zod';
 import * as z from 'zod';
 import { ownPrimitiveSchema } from '../domain/architecture.ts';
 import { spaceSchema } from '../domain/candidate.ts';

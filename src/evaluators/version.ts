@@ -10,7 +10,7 @@ import { type Engine, engineFor } from './stacks/engine.ts';
 
 /**
  * Versions of evaluators: `<name>-<12 hexadecimal digits>`, a hash of the sources that decide a score (I10). A search records one, and a
- * worker gets only jobs that its own version serves (I2). Sources of the host are in none: they decide no score.
+ * worker gets only jobs that its own version serves (I2). No source of the host is among them.
  */
 
 /** The version of this machine's evaluators of that kind, without starting one; `own` are the primitives of the search. */

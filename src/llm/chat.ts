@@ -1,4 +1,3 @@
-import type * as z from 'zod';
 import * as z from 'zod';
 import type { CallOutcome, Usage } from '../domain/agent.ts';
 import { errorMessage } from '../domain/errors.ts';

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createActor, toPromise } from 'xstate';
-import { archivistMachine } from '../../src/actors/archivist/machine.ts';
+import { archivistMachine } from '../../src/actors/archivist.ts';
 import {
   type Bus,
   labAccess,

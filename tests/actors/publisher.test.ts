@@ -1,6 +1,6 @@
 /** What the archivist publishes: in order, without a round trip for each, and again what was not confirmed. */
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { OutboxPublisher } from '../../src/actors/archivist/machine.ts';
+import { OutboxPublisher } from '../../src/actors/archivist.ts';
 import type { Bus } from '../../src/bus/index.ts';
 import { RetryableError } from '../../src/domain/errors.ts';
 import type { AgentName } from '../../src/domain/ids.ts';

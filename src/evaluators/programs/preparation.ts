@@ -1,7 +1,8 @@
 /**
  * Prepares the data of a rung and seed once, and caches them.
  *
- * Role: what a rung's settings say of budget and runner; one folder per set of inputs that determine the data, created completely or not at all. Non-role: the data themselves.
+ * Role: one folder per set of inputs that determine the data, created completely or not at all; what a rung's settings say of budget and
+ * runner. Non-role: the data themselves.
  *
  * PRE-1. A folder under its final name is complete: it is created under a temporary name and renamed.
  * PRE-2. Two processes that prepare the same data concurrently end with the same folder.

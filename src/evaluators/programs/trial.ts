@@ -9,6 +9,7 @@
  *        the host over a channel, and no file that it writes is read.
  * TRL-5. A trial leaves nothing on disk.
  */
+
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
