@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { Committer } from '../../src/actors/archivist/committer.ts';
+import { Committer } from '../../src/actors/archivist.ts';
 import { RetryableError } from '../../src/domain/errors.ts';
 import type { AgentName } from '../../src/domain/ids.ts';
 import { Archive } from '../../src/memory/archive.ts';
