@@ -5,7 +5,7 @@ import type { ResultMessage } from '../domain/evaluation.ts';
 import type { EvaluationKey } from '../domain/ids.ts';
 import type { ReplyOf, RequestOf, Verb } from '../domain/messages.ts';
 import { deviceClasses } from '../domain/task.ts';
-import type { Archive, Archive, OutboxEntry } from '../memory/index.ts';
+import type { Archive, OutboxEntry } from '../memory/index.ts';
 import { failpoint, type Logger, publicSealingKey, type Timers } from '../platform/index.ts';
 import { retryTransient, type SubscriptionFailed, subscriptionActor } from './machines.ts';
 
