@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { DeviceClass } from '../domain/task.ts';
-import { allOnPath, type Environment, runProgram } from './childProcess.ts';
+import { allOnPath, type Environment, runProgram } from './processes.ts';
 
 /** A device that a worker trains on. */
 export interface Device {

@@ -8,17 +8,6 @@
  * - Code that decides reads time from `Clock` and waits by `Timers`, never by itself (I5).
  */
 
-export {
-  allOnPath,
-  childEnvironment,
-  type Environment,
-  type ExecEnd,
-  exec,
-  isExecutable,
-  LineReader,
-  OutputLog,
-  runProgram,
-} from './childProcess.ts';
 export { type Colours, coloursFor } from './colours.ts';
 export {
   chooseDevices,
@@ -45,7 +34,23 @@ export {
   trainersDirectory,
 } from './paths.ts';
 export { cut, jsonLine, normalised, printable } from './printable.ts';
-export { identify, isAlive, type MemoryProbe, type ProcessIdentity, processSchema, procMemory } from './processes.ts';
+export {
+  allOnPath,
+  childEnvironment,
+  type Environment,
+  type ExecEnd,
+  exec,
+  identify,
+  isAlive,
+  isExecutable,
+  LineReader,
+  type MemoryProbe,
+  OutputLog,
+  type ProcessIdentity,
+  processSchema,
+  procMemory,
+  runProgram,
+} from './processes.ts';
 export { retry } from './retry.ts';
 export {
   derivedToken,

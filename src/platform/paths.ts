@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import type { Environment } from './childProcess.ts';
+import type { Environment } from './processes.ts';
 
 /** Aira's installation. `src/evaluators` and `dist/evaluators` are equally deep below it. */
 export const packageRoot = resolve(import.meta.dirname, '../..');

@@ -1,6 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { type ExecFileException, execFile, execFileSync } from 'node:child_process';
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { delimiter, isAbsolute, join } from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
 import * as z from 'zod';
+import { printable } from './printable.ts';
 
 /** Identifies a process, even if its number is reused. */
 export const processSchema = z.strictObject({
@@ -68,3 +71,208 @@ export const procMemory: MemoryProbe = {
   },
   outOfMemoryKills: () => capture('/proc/vmstat', /^oom_kill (\d+)$/m),
 };
+
+interface ExecOptions {
+  readonly env: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly cwd?: string;
+  /** Output limit per stream; default 1 MiB. */
+  readonly maxBytes?: number;
+  readonly signal?: AbortSignal;
+  /** Written to its stdin, which is then closed. */
+  readonly input?: string;
+  /** Called with each chunk of stdout while the program runs. */
+  readonly onOutput?: (text: string) => void;
+}
+
+/** Result of a program. */
+export interface ExecEnd {
+  /** Null if it did not exit by itself, or did not start. */
+  readonly code: number | null;
+  readonly stdout: string;
+  /** Its stderr, or why it ended if that is empty. */
+  readonly stderr: string;
+}
+
+/** Why a program failed without output; Node's own message would repeat the whole command line. */
+function failure({ killed, signal, code, message }: ExecFileException, timeoutMs: number): string {
+  // A program that did not start, or exceeded the output limit: Node's message is about that alone.
+  if (typeof code === 'string') return message;
+  if (killed) return `it did not end within ${timeoutMs / 1000} s`;
+  if (signal) return `it was killed by ${signal}`;
+  return `it exited with ${code}`;
+}
+
+/** Runs a program and collects its output. Never rejects. */
+export function exec(program: string, args: readonly string[], options: ExecOptions): Promise<ExecEnd> {
+  const { env, timeoutMs, cwd, signal, input, onOutput, maxBytes = 2 ** 20 } = options;
+  const execOptions = {
+    env,
+    timeout: timeoutMs,
+    killSignal: 'SIGKILL',
+    encoding: 'utf8',
+    maxBuffer: maxBytes,
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(signal === undefined ? {} : { signal }),
+  } as const;
+  return new Promise((resolve) => {
+    try {
+      const child = execFile(program, [...args], execOptions, (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
+        resolve({ code, stdout, stderr: stderr === '' && error ? failure(error, timeoutMs) : stderr });
+      });
+      if (onOutput) child.stdout?.on('data', onOutput);
+      // A program that exits before it has read its input says so by its status.
+      child.stdin?.on('error', () => undefined);
+      child.stdin?.end(input);
+    } catch (thrown) {
+      // Rejected before the start, for instance NUL in a path.
+      resolve({ code: null, stdout: '', stderr: String(thrown) });
+    }
+  });
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The only variables a child sees: keys stay in the process that calls the model (I7). */
+const inherited = [
+  'PATH',
+  'HOME',
+  'LANG',
+  'CUDA_VISIBLE_DEVICES',
+  'LD_LIBRARY_PATH',
+  // Cache folder and compiler of the engine.
+  'XDG_CACHE_HOME',
+  'CXX',
+];
+
+/** Base environment of a child. */
+export function childEnvironment(env: Environment): Record<string, string> {
+  return Object.fromEntries(
+    inherited.flatMap((name) => {
+      const value = env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+export function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** The executables called `name` on PATH, in order. */
+export function allOnPath(name: string, env: Environment): string[] {
+  const folders = (env.PATH ?? '').split(delimiter).filter((folder) => isAbsolute(folder));
+  return folders.map((folder) => join(folder, name)).filter(isExecutable);
+}
+
+/** Result of a program. */
+interface ProgramOutput {
+  /** Exited with 0 in time. */
+  readonly ok: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program in a child's environment and collects its output. Never rejects. */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  env: Environment,
+  timeoutMs: number,
+): Promise<ProgramOutput> {
+  const { code, stdout, stderr } = await exec(program, args, { env: childEnvironment(env), timeoutMs });
+  return { ok: code === 0, stdout, stderr };
+}
+
+/**
+ * A child's stderr: its first bytes, which often name the cause, and its last, which show how it ended. The middle is counted
+ * and dropped, so a child that writes endlessly costs `limit` bytes.
+ */
+export class OutputLog {
+  readonly #half: number;
+  readonly #head: Buffer[] = [];
+  #headBytes = 0;
+  #tail: Buffer[] = [];
+  #tailBytes = 0;
+  #total = 0;
+
+  /** @param limit bytes stored, half of them at either end. */
+  constructor(limit = 256 * 1024) {
+    this.#half = Math.floor(limit / 2);
+  }
+
+  push(chunk: Buffer): void {
+    this.#total += chunk.length;
+    const free = this.#half - this.#headBytes;
+    const first = chunk.subarray(0, free);
+    if (first.length > 0) {
+      this.#head.push(first);
+      this.#headBytes += first.length;
+    }
+    const rest = chunk.subarray(first.length);
+    if (rest.length === 0) return;
+    this.#tail.push(rest);
+    this.#tailBytes += rest.length;
+    // Compact only at twice the size, so that many small writes do not copy the tail each time.
+    if (this.#tailBytes > 2 * this.#half) {
+      const tail = Buffer.from(Buffer.concat(this.#tail).subarray(-this.#half));
+      this.#tail = [tail];
+      this.#tailBytes = tail.length;
+    }
+  }
+
+  /** Everything stored, with a note if bytes were dropped. */
+  text(): string {
+    const head = Buffer.concat(this.#head).toString('utf8');
+    const tail = Buffer.concat(this.#tail).subarray(-this.#half);
+    const dropped = this.#total - this.#headBytes - tail.length;
+    const gap = dropped > 0 ? `\n[${dropped} bytes dropped]\n` : '';
+    return `${head}${gap}${tail.toString('utf8')}`;
+  }
+
+  /** The last `count` non-empty lines joined by ` | `, at most `limit` characters, cut at the start. */
+  lastLines(count: number, limit: number): string {
+    const lines = this.text()
+      .split(/\r?\n/)
+      .map((line) => printable(line, { width: limit }))
+      .filter((line) => line !== '');
+    const joined = lines.slice(-count).join(' | ');
+    return joined.length > limit ? `…${joined.slice(1 - limit)}` : joined;
+  }
+}
+
+/** Splits a byte stream into lines. Of a line longer than `limit` characters the rest is dropped, so that a child cannot fill the host's memory. */
+export class LineReader {
+  readonly #limit: number;
+  readonly #onLine: (line: string) => void;
+  readonly #decoder = new StringDecoder('utf8');
+  #rest = '';
+  #overflowed = false;
+
+  constructor(limit: number, onLine: (line: string) => void) {
+    this.#limit = limit;
+    this.#onLine = onLine;
+  }
+
+  push(chunk: Buffer): void {
+    if (this.#overflowed) return;
+    const lines = (this.#rest + this.#decoder.write(chunk)).split('\n');
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines) this.#emit(line);
+    if (this.#rest.length > this.#limit) {
+      this.#overflowed = true;
+      this.#emit(this.#rest);
+      this.#rest = '';
+    }
+  }
+
+  #emit(line: string): void {
+    if (line.trim() !== '') this.#onLine(line);
+  }
+}

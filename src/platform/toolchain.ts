@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { allOnPath, type Environment, isExecutable, runProgram } from './childProcess.ts';
 import { packageRoot, setupRemedy } from './paths.ts';
+import { allOnPath, type Environment, isExecutable, runProgram } from './processes.ts';
 
 /** Where to find the programs that Aira starts. */
 export interface ToolchainPaths {

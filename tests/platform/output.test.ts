@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LineReader, OutputLog } from '../../src/platform/childProcess.ts';
+import { LineReader, OutputLog } from '../../src/platform/processes.ts';
 
 describe('lines', () => {
   it('are the same however the bytes are cut', () => {

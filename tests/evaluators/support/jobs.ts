@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import type { Job } from '../../../src/domain/evaluation.ts';
 import { type EvaluationKey, evaluationKeySchema } from '../../../src/domain/ids.ts';
 import type { NativeWorkerOptions, WorkerCommand } from '../../../src/evaluators/index.ts';
-import { childEnvironment } from '../../../src/platform/childProcess.ts';
+import { childEnvironment } from '../../../src/platform/processes.ts';
 import { ManualTime } from './manualTime.ts';
 
 export const key = (name: string): EvaluationKey =>
