@@ -8,7 +8,7 @@ import type { SearchSpec } from '../domain/search.ts';
 import { type EvaluatorOptions, openEvaluator } from '../evaluators/index.ts';
 import { Archive } from '../memory/index.ts';
 import { type Device, derivedToken, newToken } from '../platform/index.ts';
-import { agentMachine } from './agent/machine.ts';
+import { agentMachine } from './agent.ts';
 import { archivistMachine } from './archivist.ts';
 import type { ComponentDeps } from './buses.ts';
 import { retryTransient, startMachine } from './machines.ts';

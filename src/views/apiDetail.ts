@@ -15,8 +15,8 @@ import {
 import type { Block, Section, Span, Text } from './page.ts';
 
 /**
- * Sections of finished pages as answers of the dashboard's API: the types of `page.ts` as schemas. Conventions are those of
- * `apiSearch.ts`; figures are texts already, in the words of the report.
+ * Responses about one node, one agent, what the agents of a search read, and sections of finished pages: the types of `page.ts` as
+ * schemas, whose figures are texts already, in the words of the report. Conventions are those of `apiSearch.ts`.
  */
 
 const place = z.tuple([z.number(), z.number()]);
@@ -175,8 +175,6 @@ export const sectionsSchema = z.strictObject({
   sequence: count,
   sections: z.array(sectionSchema),
 });
-
-/** Responses about one node, one agent, and what the agents of a search read. Conventions are those of `apiSearch.ts`. */
 
 /** A candidate as pages show it. */
 const candidateSchema = z.discriminatedUnion('kind', [

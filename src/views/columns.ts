@@ -11,6 +11,8 @@ import { apiVersion, type nodesQuerySchema } from './apiSearch.ts';
 import type { DeviceUse } from './report/collect.ts';
 import { finite, line, shortLine } from './texts.ts';
 
+/** The nodes of a search as columns of figures, and the pages of a table that are cut from them. */
+
 export const statuses = nodeStatusSchema.options;
 export const operators = originSchema.options;
 

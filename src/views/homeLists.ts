@@ -19,6 +19,13 @@ import { apiVersion } from './apiSearch.ts';
 import { readClaims } from './report/claims.ts';
 import { finite, line, metricInterval } from './texts.ts';
 
+/**
+ * What a home has: its searches, one row each, its studies, and its workers; with what is read from files next to the archive.
+ *
+ * Role: rows of lists, written reports and their claims, files of studies and of zero-shot scores. Non-role: the pages of one search
+ * (`overview.ts`, `columns.ts`) or scale plan (`scale.ts`).
+ */
+
 /** The last heartbeat of each worker and agent. */
 export interface Heard {
   readonly workers: ReadonlyMap<string, { readonly state: WorkerState; readonly at: number }>;

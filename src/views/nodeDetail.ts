@@ -17,6 +17,8 @@ import { candidateOf, finite, line, longest, longText, longTextOrNull, metricOf 
 import { argumentsText } from './trace/exchanges.ts';
 import { triedText } from './trace/page.ts';
 
+/** Everything of one node: its candidate, trainings and parents, and the conversation of its attempt as it was recorded. */
+
 const taskScoresSchema = z.record(z.string(), z.record(z.string(), z.number().nullable())).catch({});
 const curveSchema = z.array(z.tuple([z.number(), z.number()])).catch([]);
 

@@ -20,9 +20,14 @@ import type { ReportBudget, ReportData, ReportNode } from './report/data.ts';
 import { proposalsOf } from './report/findings.ts';
 
 /**
- * Texts and numbers on their way to a page. Everything that agents, programs or files wrote passes through here: printable, cut
- * at a limit, with the place of the whole.
+ * Texts and numbers on their way to a page or a terminal. All functions are pure and independent of the locale.
+ *
+ * First what pages get as data: everything that agents, programs or files wrote passes through here, printable, cut at a limit, with
+ * the place of the whole. Then figures and candidates in words, as reports have them.
  */
+
+const isKnown = (value: number | null | undefined): value is number =>
+  typeof value === 'number' && Number.isFinite(value);
 
 /** UTF-16 units of a text on a page; the whole is a download. */
 export const longest = { line: 400, text: 20_000, file: 200_000, error: 100_000 } as const;
@@ -49,8 +54,7 @@ export function shown<Data>(data: Data): Data {
 }
 
 /** JSON has no NaN and no infinity. */
-export const finite = (value: number | null | undefined): number | null =>
-  typeof value === 'number' && Number.isFinite(value) ? value : null;
+export const finite = (value: number | null | undefined): number | null => (isKnown(value) ? value : null);
 
 /** A fitness as the task's metric. */
 export const metricOf = (fitness: number | null | undefined, lowerIsBetter: boolean): number | null => {
@@ -91,12 +95,8 @@ export function candidateOf(text: string, node: string): Candidate {
   return { kind: 'text', text: longText(text, `raw/${whole}/candidate`, longest.file) };
 }
 
-/** Numbers and texts for people. All functions are pure and independent of the locale. */
-
 const missing = '–';
 const minus = (text: string) => text.replace('-', '−');
-const isKnown = (value: number | null | undefined): value is number =>
-  typeof value === 'number' && Number.isFinite(value);
 
 /** A score of which more is better, or a spread of scores. */
 export const score = (value: number | null | undefined): string => (isKnown(value) ? minus(value.toFixed(4)) : missing);

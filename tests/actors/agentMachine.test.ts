@@ -1,7 +1,7 @@
 /** The life of an agent against an archive of answers, with thoughts that the test decides. */
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createActor } from 'xstate';
-import { agentMachine, type Think } from '../../src/actors/agent/machine.ts';
+import { agentMachine, type Think } from '../../src/actors/agent.ts';
 import { BudgetError, RetryableError, TerminalError } from '../../src/domain/errors.ts';
 import type { AgentName, NodeId, SearchId } from '../../src/domain/ids.ts';
 import type { ReplyOf } from '../../src/domain/messages.ts';

@@ -3,7 +3,7 @@
  * bus that is a function call. Minutes of a search pass in a second, so that every shipped file can be killed anywhere.
  */
 import { createActor } from 'xstate';
-import { agentMachine, type Think } from '../../src/actors/agent/machine.ts';
+import { agentMachine, type Think } from '../../src/actors/agent.ts';
 import { searchMachine } from '../../src/actors/search/machine.ts';
 import type { Bus, Heartbeat } from '../../src/bus/index.ts';
 import { candidateText, stackSpace } from '../../src/domain/candidate.ts';

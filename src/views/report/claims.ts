@@ -19,6 +19,13 @@ import {
   scoresOn,
 } from './findings.ts';
 
+/**
+ * Where the claims of a search are worded, and their record (I11).
+ *
+ * Role: floors, comparisons and verdict as sentences; the record of them; reading it back from a written page. Everything is a function
+ * of the archive, so an audit makes the record again and compares. Non-role: which comparisons there are (`findings.ts`).
+ */
+
 const basisPhrase: Readonly<Record<Basis, string>> = {
   screen: 'On the screen rung',
   confirm: 'On the confirm rung',
@@ -200,11 +207,6 @@ export function unfinished(data: ReportData): string | null {
   if (phase === 'stopped') return 'The search was stopped early; the figures are partial.';
   return `The search is still ${phase}; the figures are partial.`;
 }
-
-/**
- * The claims of a search as a record (I11). Everything is a function of the archive, so an audit makes the record again and
- * compares.
- */
 
 const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
 const rowText = (cells: readonly string[]): string => cells.map(oneLine).join(' | ');

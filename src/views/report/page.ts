@@ -14,6 +14,14 @@ import { aggregationSection, extrapolationSection } from './sections/aggregation
 import { claimSection, comparisonSection, failureSection, rungSection, testSection } from './sections/comparisons.ts';
 import { codeSection, leaderboardSection, progressSection } from './sections/leaderboard.ts';
 
+/**
+ * Which sections a page has: the written report of a search with its head, budget and provenance, and the groups of sections that the
+ * dashboard shows while the search runs.
+ *
+ * Role: order and choice of sections, the nodes that they need, why there is nothing yet. Non-role: what the other sections show
+ * (`sections/`): their functions are the same for both.
+ */
+
 /** What the report of a search shows. */
 export function reportPage(data: ReportData): SectionsPage {
   const { search } = data;
@@ -43,10 +51,6 @@ export function reportPage(data: ReportData): SectionsPage {
     colours: coloursOf(search.primitives),
   };
 }
-
-/** Colours of a user's own primitives. */
-export const coloursOf = (primitives: ReportData['search']['primitives']): Readonly<Record<string, string>> =>
-  Object.fromEntries(primitives.map(({ token, colour }) => [token, colour]));
 
 function spaceText(space: Space): string {
   if (space.kind === 'stack') return `${space.layers} layers of ${space.primitives.join(', ')}`;
@@ -223,13 +227,6 @@ function budgetSection(data: ReportData): Section {
   };
 }
 
-/**
- * Sections of the report for the dashboard, from the archive as it is.
- *
- * Role: which sections a group has, the nodes that they need, and why there is nothing yet. Non-role: what a section shows: its
- * function in `report/sections` is that of the written report.
- */
-
 function patternSections(context: SearchContext): Section[] {
   const data = comparedData(context, votersOf(context));
   const isStack = data.search.space.kind === 'stack';
@@ -297,3 +294,7 @@ export const sectionsOf = (context: SearchContext, group: SectionGroup): Section
 /** An architecture at the sizes of the report, as its section has them. */
 export const fullSizeSection = (label: string, pattern: Architecture, own: readonly OwnPrimitive[]): Section =>
   shown(extrapolationSection({ extrapolations: [{ label, pattern, rows: extrapolateAll(pattern, own) }] }));
+
+/** Colours of a user's own primitives. */
+export const coloursOf = (primitives: ReportData['search']['primitives']): Readonly<Record<string, string>> =>
+  Object.fromEntries(primitives.map(({ token, colour }) => [token, colour]));

@@ -4,6 +4,8 @@ import type { Section, Text } from '../page.ts';
 import { count, duration, percent, score, signed } from '../texts.ts';
 import type { AgentStory, Story } from './story.ts';
 
+/** What made a difference: two agents or searches side by side, and the changes of a node, each undone alone (attribution). */
+
 /** The figures of one side: an agent, or all agents of a search. */
 export interface Side {
   /** `search` or `search agent`. */

@@ -7,6 +7,8 @@ import { printable } from '../../platform/index.ts';
 import type { Block } from '../page.ts';
 import { agentEndText, count, metric, shortened } from '../texts.ts';
 
+/** What an agent exchanged with its model, tools and archive: each recorded question with its answer and cost, in order, as texts. */
+
 /** One try of a call, from the ledger. */
 export interface Try {
   readonly outcome: string;

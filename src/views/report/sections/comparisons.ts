@@ -19,6 +19,8 @@ import type { ReportData, ReportNode } from '../data.ts';
 import { basisName, type ComparisonRows, type Findings, meanOn, nodeName, scoresOn, verdictName } from '../findings.ts';
 import { axisColumn, nameCell, scoreCells, sharedAxis } from './leaderboard.ts';
 
+/** Comparisons with references on each rung and on the test set, what failed, and the record of the claims that follow. */
+
 const outcomes = { better: 'good', worse: 'bad', even: null } as const;
 
 function contestTable({ basis, contests }: ComparisonRows, direction: MetricDirection): Block {

@@ -9,6 +9,8 @@ import { floorsText } from '../claims.ts';
 import type { ReportData, ReportNode } from '../data.ts';
 import { type Basis, basisName, type Findings, isProposal, meanOn, nodeName, scoresOn } from '../findings.ts';
 
+/** Who is best on each rung, how the agents got there, and what the best programs changed. */
+
 /** Rows shown per rung; the archive has all. */
 export const maxRows = 20;
 
