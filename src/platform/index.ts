@@ -20,7 +20,6 @@ export {
   listedGpus,
   type Machine,
 } from './devices.ts';
-export { type Failpoint, failpoint } from './failpoint.ts';
 export { freeBytes, leastFreeBytes, makeFolder, readTextFile, watchDisk } from './files.ts';
 export { hunksOf } from './hunks.ts';
 export { createLogger, type Logger } from './log.ts';
@@ -40,6 +39,8 @@ export {
   type Environment,
   type ExecEnd,
   exec,
+  type Failpoint,
+  failpoint,
   identify,
   isAlive,
   isExecutable,

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from 'vitest';
-import { failpoints } from '../../src/platform/failpoint.ts';
+import { failpoints } from '../../src/platform/processes.ts';
 import type { Contents } from '../support/ledger.ts';
 import { toySearch } from '../support/toySearch.ts';
 import { dieAndResume } from './dieAndResume.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { failpoints } from '../../src/platform/failpoint.ts';
+import { failpoints } from '../../src/platform/processes.ts';
 import { audit } from '../chaos/audit.ts';
 import { campaign } from '../chaos/campaign.ts';
 import { violations } from '../chaos/checker.ts';
