@@ -4,13 +4,20 @@ import type { Bus } from '../bus/index.ts';
 import type { AgentSpec } from '../domain/agent.ts';
 import type { Space } from '../domain/candidate.ts';
 import type { AgentEnd } from '../domain/ending.ts';
-import { BudgetError, errorMessage, PrerequisiteError, RetryableError, TerminalError, toError } from '../domain/errors.ts';
+import {
+  BudgetError,
+  errorMessage,
+  PrerequisiteError,
+  RetryableError,
+  TerminalError,
+  toError,
+} from '../domain/errors.ts';
 import type { AgentName, SearchId } from '../domain/ids.ts';
 import type { AgentState, ReplyOf } from '../domain/messages.ts';
 import { isOutside } from '../domain/model.ts';
 import { mergeNodes, type View, type ViewNode } from '../domain/node.ts';
 import { type Logger, pause, type Timers } from '../platform/index.ts';
-import { assertPresent, retryTransient, subscriptionActor, type SubscriptionFailed } from './machines.ts';
+import { assertPresent, retryTransient, type SubscriptionFailed, subscriptionActor } from './machines.ts';
 
 /** One thought: from the view to a proposal. The same view, seed and agent always give the same proposal (I5). */
 export type Think = (input: {
