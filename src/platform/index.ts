@@ -32,7 +32,6 @@ export {
   taskRoots,
   trainersDirectory,
 } from './paths.ts';
-export { cut, jsonLine, normalised, printable } from './printable.ts';
 export {
   allOnPath,
   childEnvironment,
@@ -66,6 +65,7 @@ export {
   unseal,
 } from './secrets.ts';
 export { asPrerequisite, whyNot } from './systemErrors.ts';
+export { cut, jsonLine, normalised, printable } from './text.ts';
 export { type Clock, type Deferred, deferred, pause, systemClock, systemTimers, type Timers } from './timers.ts';
 export { findNatsServer, findPython, machinePaths, type ToolchainPaths } from './toolchain.ts';
 export { parseYaml, YamlError, yamlBounds, yamlText } from './yaml.ts';

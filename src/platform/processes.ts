@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:
 import { delimiter, isAbsolute, join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import * as z from 'zod';
-import { printable } from './printable.ts';
+import { printable } from './text.ts';
 
 /** Identifies a process, even if its number is reused. */
 export const processSchema = z.strictObject({

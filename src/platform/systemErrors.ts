@@ -1,5 +1,5 @@
 import { PrerequisiteError } from '../domain/errors.ts';
-import { cut } from './printable.ts';
+import { cut } from './text.ts';
 
 /** A longer path would hide the problem. */
 const longestPath = 400;

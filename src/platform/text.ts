@@ -1,1 +1,74 @@
-export {};
+/** Makes untrusted text safe for a terminal, page, log or prompt. The only place that decides which characters may be visible. */
+
+interface PrintableOptions {
+  /** Keep line breaks and tabs; without it, the text becomes one line. */
+  readonly lines?: boolean;
+  /** Limit in UTF-16 units, including the ellipsis. */
+  readonly width?: number;
+  /** Replacement of a forbidden character; default U+FFFD. */
+  readonly mark?: string;
+}
+
+// Colours and cursor movements (CSI), titles and links (OSC), with either introducer. Linear: adjacent parts share no
+// characters.
+const sequences =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is to be found
+  /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|(?:\u001b\]|\u009d)[^\u0007\u001b\u009c]*(?:\u0007|\u001b\\|\u009c)/g;
+// Everything that ends a line somewhere: in a terminal, in JavaScript, in Python's splitlines().
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is to be found
+const lineEnds = /\r\n|[\r\n\u000b\u000c\u001c-\u001e\u0085\u2028\u2029]/g;
+// Controls, bidirectional marks, unpaired surrogates, private-use and unassigned characters.
+const unshowable = /(?![\t\n])[\p{Cc}\p{Bidi_Control}\p{Cs}\p{Co}]/gu;
+// Invisible characters that programs read: zero-width, joiners, soft hyphens, variation selectors, tags.
+const invisible = /[\p{Default_Ignorable_Code_Point}\p{Cf}]/gu;
+// Accents piled upon each other reach into other lines, and are normalised in quadratic time. Unicode's stream-safe format has
+// the same limit.
+const piled = /(\p{M}{30})\p{M}+/gu;
+
+/** Bound applied before any regular expression: escape sequences and invisible characters count, too. */
+const slack = 8;
+
+/** The text cut to `width` UTF-16 units, never within a character. */
+export function cut(text: string, width: number): string {
+  if (text.length <= width) return text;
+  const end = width - 1;
+  if (end < 0) return '';
+  const splits = /[\ud800-\udbff]/.test(text.charAt(end - 1));
+  return `${text.slice(0, splits ? end - 1 : end)}…`;
+}
+
+/**
+ * The text without anything that a terminal acts on or a reader cannot see: control characters, escape sequences,
+ * bidirectional marks, zero-width characters, tags, unpaired surrogates. One line, unless `lines` is set.
+ */
+export function printable(text: string, { lines = false, width, mark = '\ufffd' }: PrintableOptions = {}): string {
+  const most = width === undefined ? text.length : slack * width + 1000;
+  const visible = text
+    .slice(0, most)
+    .replace(sequences, '')
+    .replace(lineEnds, '\n')
+    .replace(unshowable, mark)
+    .replace(invisible, '')
+    .replace(piled, '$1');
+  const formed = lines ? visible : visible.replace(/\s+/g, ' ').trim();
+  if (width === undefined) return formed;
+  return cut(text.length > most ? `${formed}…` : formed, width);
+}
+
+/** NFKC in linear time. */
+export function normalised(text: string): string {
+  return text.replace(piled, '$1').normalize('NFKC');
+}
+
+// Characters valid in JSON that a terminal acts on, or that are invisible.
+const unsafeInJson = /[\u007f-\u009f\u2028\u2029\p{Bidi_Control}\p{Default_Ignorable_Code_Point}]/gu;
+
+const escaped = (character: string): string =>
+  [...Array(character.length).keys()]
+    .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`)
+    .join('');
+
+/** A value as one line of JSON, with every character escaped that {@link printable} would remove. */
+export function jsonLine(value: unknown): string {
+  return JSON.stringify(value).replace(unsafeInJson, escaped);
+}

@@ -23,8 +23,8 @@ import { parseArxivFeed } from '../../src/literature/sources.ts';
 import { capText, cleanText, matchExpression } from '../../src/literature/text.ts';
 import { argumentsOf, readAnswer } from '../../src/llm/chat.ts';
 import { faultOf } from '../../src/llm/retry.ts';
-import { printable } from '../../src/platform/printable.ts';
 import { OutputLog } from '../../src/platform/processes.ts';
+import { printable } from '../../src/platform/text.ts';
 import { parseYaml } from '../../src/platform/yaml.ts';
 import { differenceOf } from '../../src/studies/attribution.ts';
 

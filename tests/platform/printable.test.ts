@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { jsonLine, normalised, printable } from '../../src/platform/printable.ts';
+import { jsonLine, normalised, printable } from '../../src/platform/text.ts';
 
 /** Whatever a terminal acts on or a reader cannot see. Written apart from the code that removes it. */
 function dangers(text: string, { lines = false } = {}): string[] {
