@@ -9,6 +9,11 @@ import {
 import { AggregationError } from './layerwise.ts';
 import { contextLength, llama, llama32At3B, type ModelSize, modelSizes, type SizeName, stackCost } from './sizes.ts';
 
+/**
+ * A pattern carried to a larger size: by stretching or stacking, to the sizes of `sizes.ts` with what it costs there, or to a size of
+ * the trainer of runs at scale (`carryToSize`).
+ */
+
 /** How a small pattern is deepened. */
 export const scalingRules = ['stretch', 'stack'] as const;
 export type ScalingRule = (typeof scalingRules)[number];
@@ -185,8 +190,8 @@ function priced(
 }
 
 /**
- * A pattern carried to a size whose layers cost what somebody else says: the trainer of runs at scale, which knows more sizes and
- * families than `sizes.ts`.
+ * How a pattern is carried to a size whose layers cost what the trainer of runs at scale says, which knows more sizes and families
+ * than `sizes.ts`.
  *
  * `stretch` and `stack` are Composer's (arXiv 2510.00379) and never have fewer layers than the pattern has runs, so a deep pattern
  * overshoots a small size. `nearest-fit` does not: it reads evenly spaced layers at the depth whose parameters are nearest.

@@ -2,6 +2,11 @@ import { type Architecture, canonicalText, composition, type Primitive } from '.
 import { TerminalError } from '../domain/errors.ts';
 import type { AgentName, NodeId } from '../domain/ids.ts';
 
+/**
+ * The pattern that all agents' nodes have in common: who votes (the best of five clusters of their scores), and the votes on
+ * one layer after the other.
+ */
+
 /** An evaluated node of an agent. Scores of one pool must be comparable: one rung, higher is better. */
 export interface ScoredNode {
   readonly node: NodeId;

@@ -12,15 +12,23 @@ import { batchIndependence, type FilesOf, namedContent, type Retraining, scorePr
 import { type Finding, type Invariant, invariants, type Subject } from './subject.ts';
 
 /**
- * The audit of a search: does its archive satisfy the invariants?
+ * Audit: does the archive of a search keep the invariants?
  *
- * Role: collects a finding from each check, on one snapshot of the archive. Non-role: repairs.
+ * Role: one check per invariant, I1 to I11, each with its evidence, on one snapshot of the archive. Non-role: repair.
  *
  *   AUD-1  Nothing is written, neither to the archive nor to the home.
  *   AUD-2  All queries see the archive as it was at the start, also of a running search. I6, which may retrain, runs
  *          afterwards, on rows that never change.
  *   AUD-3  Damage does not end an audit: unreadable records violate the invariant that needs them.
+ *
+ * Every attempt is executed again (I5); with `--retrain`, candidates are trained again, alone (I6). What cannot be checked, because
+ * notes or data have changed or were not recorded, is reported as not checked.
  */
+
+export { type Secret, secretsOf } from './leaks.ts';
+export type { ClaimsNow } from './recomputed.ts';
+export type { FilesNow, TrainAlone } from './scores.ts';
+export type { Finding } from './subject.ts';
 
 export interface AuditOptions extends ReplayDeps {
   readonly reader: ArchiveReader;
@@ -84,8 +92,3 @@ export async function audit(options: AuditOptions): Promise<Finding[]> {
   const order = Object.keys(invariants);
   return findings.sort((a, b) => order.indexOf(a.invariant) - order.indexOf(b.invariant));
 }
-
-export { type Secret, secretsOf } from './leaks.ts';
-export type { ClaimsNow } from './recomputed.ts';
-export type { FilesNow, TrainAlone } from './scores.ts';
-export type { Finding } from './subject.ts';

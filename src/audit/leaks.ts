@@ -14,6 +14,8 @@ import {
   short,
 } from './subject.ts';
 
+/** What must not be readable: test scores by anything that decides or before the end (I4), and secrets anywhere (I7). */
+
 /** Purposes for which people may read test scores; none leads back into a search. */
 const allowedPurposes: readonly string[] = testPurposes;
 

@@ -11,6 +11,8 @@ import { loadCorpus } from '../literature/index.ts';
 import { type NodeRecord, storedTestScores, type TestScore } from '../memory/index.ts';
 import { CheckReport, counted, type Finding, type Subject } from './subject.ts';
 
+/** What is made again from the archive and compared with what was recorded: every attempt (I5), and the claims of the report (I11). */
+
 /** Fits of one surrogate may differ in the last bits between library versions. */
 const expectationTolerance = 1e-6;
 

@@ -28,6 +28,13 @@ import {
   short,
 } from './subject.ts';
 
+/**
+ * What is recorded once, and what is recorded at all.
+ *
+ * I2: keys, requests, deliveries and sums of a search belong to evaluations that exist once. I8: each attempt of an agent and each
+ * training that was started is a row.
+ */
+
 /** Checks keys against job bodies. Returns the readable jobs by key. */
 function checkKeys(subject: Subject, report: CheckReport): Map<string, Job> {
   const jobs = new Map<string, Job>();

@@ -20,6 +20,11 @@ import {
   short,
 } from './subject.ts';
 
+/**
+ * What a score rests on: a worker's measurement (I3), the candidate alone and not its batch (I6), and the recorded data, task and
+ * evaluator that its key is derived from (I10).
+ */
+
 /** All columns of a proposal. There is none for a score. */
 const proposalColumns = [
   'seq',

@@ -20,8 +20,10 @@ import {
 } from '../views/index.ts';
 
 /**
+ * Finished pages: a search, a scaling study, a study.
+ *
  * Role: a page as one HTML file, from the components that the dashboard shows: rendered here as text, with the script that brings
- * its charts and tables to life. Non-role: what a page shows (views), how it looks (pages/).
+ * its charts and tables to life; next to it the data that it follows from. Non-role: what a page shows (views), how it looks (pages/).
  *
  * - DOC-1 A page asks no host for anything, and runs only the script that was built with Aira: its content policy names style and
  *   script by their hashes and allows nothing else.

@@ -29,6 +29,8 @@ import {
   verdict,
 } from '../views/index.ts';
 
+/** The result of a search as text: a summary for people, a verdict for scripts, and autoresearch's table of experiments. */
+
 /** Always a single line. */
 const line = (text: string): string => printable(text);
 

@@ -2,6 +2,8 @@ import { referenceNode, type SearchId } from '../domain/ids.ts';
 import type { ScalePoint } from '../domain/scale.ts';
 import type { ArchiveReader, EvaluationRecord } from '../memory/index.ts';
 
+/** The losses that the archive has for a plan, and how tables and sentences print them. */
+
 /**
  * One trained budget of one run: the row that fits, proxy audit, figures and tables are computed from.
  *
@@ -74,8 +76,6 @@ export function referenceOf(observations: readonly ScaleObservation[]): string {
   const names = observations.map(({ architecture }) => architecture);
   return names.find((name) => name === 'llama') ?? names.at(-1) ?? '';
 }
-
-/** The texts of `aira scale`: a plan's price before it runs, and its losses afterwards. */
 
 /** Rows as columns, numbers to the right: a column whose first row begins with `>` is one of numbers. */
 export function columns(rows: readonly (readonly string[])[]): string[] {

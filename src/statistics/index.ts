@@ -5,7 +5,7 @@
  * files, searches.
  *
  * - The unit of inference is what varies when trainings are repeated: a paired seed that has training seeds of its own
- *   (`pairs.ts`), or a training seed that many searches share (`crossed.ts`).
+ *   or a training seed that many searches share (both in `pairs.ts`).
  * - A program is accepted when it beats the best so far on the final rung by more than two standard errors of the paired
  *   difference, with noise pooled over all that was trained there and Student's t; then it and the baseline are trained on a
  *   fresh seed, and fresh seed and hidden split have to agree (`acceptance.ts`). Anything less is "not distinguishable", and

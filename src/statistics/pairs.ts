@@ -1,6 +1,14 @@
 import { group, mean, sum } from 'd3-array';
 import type { Rng } from '../domain/rng.ts';
 
+/**
+ * Two arms of a study, compared over pairs of runs.
+ *
+ * Role: the difference of interquartile means with its bootstrap interval and permutation test, where each pair has training
+ * seeds of its own; Student's t, power and Holm's correction; the same difference where searches share few training seeds
+ * (`crossedEstimate`). Non-role: candidates compared seed by seed (`seeds.ts`), scores of one arm (`scores.ts`).
+ */
+
 /** Two arms on one task and one seed: the same start, the same budget, the same noise. */
 export interface Pair {
   /** Runs are exchangeable within a stratum, a task, and not between strata. */
@@ -262,7 +270,7 @@ export function holm(ps: readonly number[]): number[] {
  * noise that they saw, and the noise that judges them, with any dependence between candidates. p is Student's, as the interval
  * is. Exchanging the labels within pairs would not do: that leaves no trace of judges who favour what one arm hands in, and
  * rejects arms of equal worth too often (tests/statistics/crossed.test.ts). Where each pair of runs has training seeds of its
- * own, the pairs themselves are the units (`pairs.ts`).
+ * own, the pairs themselves are the units.
  */
 
 /** A run's result by the trainings that judge it. */
@@ -295,9 +303,6 @@ interface CrossedEstimate {
   /** Two-sided p of equal arms: Student's t of the effect in standard errors. */
   readonly p: number;
 }
-
-/** Differences below rounding error count as zero. */
-const negligibleEffect = 1e-12;
 
 const middle = (values: readonly number[]): number => sortedMiddle(Float64Array.from(values).sort());
 
@@ -369,7 +374,7 @@ export function crossedEstimate(pairs: readonly CrossedPair[]): CrossedEstimate 
   const standardError = Math.sqrt(sum(tasks, ([stratum, count]) => varianceOver(pairs, stratum, count, effect)));
   const units = sum(tasks.values());
   const degrees = units - tasks.size;
-  const p = Math.abs(effect) < negligibleEffect ? 1 : 1 - centralProbability(Math.abs(effect) / standardError, degrees);
+  const p = Math.abs(effect) < negligible ? 1 : 1 - centralProbability(Math.abs(effect) / standardError, degrees);
   return { effect, standardError, units, degrees, p: Math.max(0, p) };
 }
 

@@ -2,6 +2,15 @@ import { mean, variance } from 'd3-array';
 import { criticalValue, type Interval } from './pairs.ts';
 import { pairedNoise, pooledNoise, type SeedScore } from './seeds.ts';
 
+/**
+ * How far a cheap rung can be trusted: its rank correlation with the target, and how much of that its own noise allows.
+ *
+ * The correlation of two noisy measurements is at most sqrt(r r') of their reliabilities (Spearman 1904), each the share of the
+ * variance between architectures that is not noise of the means. For normal scores a correlation rho shows as Spearman's
+ * (6 / pi) asin(rho / 2) and Kendall's (2 / pi) asin(rho) (Kruskal 1958), which is the ceiling printed here. A correlation near
+ * its ceiling says that more seeds, not another proxy, would improve the ranking.
+ */
+
 /** One architecture on two rungs. */
 export type Pair = readonly [lower: number, upper: number];
 
@@ -116,15 +125,6 @@ export function agreementSentence({ n, kendall, spearman, chance }: Agreement, l
   if (kendall <= -chance) return `The ${lower} rung orders candidates against the ${upper} rung (${figures}).`;
   return `Whether the ${lower} rung orders candidates as the ${upper} rung does is not established (${figures}; below ${chance.toFixed(2)} a tau can be chance).`;
 }
-
-/**
- * How far a cheap rung can be trusted: its rank correlation with the target, and how much of that its own noise allows.
- *
- * The correlation of two noisy measurements is at most sqrt(r r') of their reliabilities (Spearman 1904), each the share of the
- * variance between architectures that is not noise of the means. For normal scores a correlation rho shows as Spearman's
- * (6 / pi) asin(rho / 2) and Kendall's (2 / pi) asin(rho) (Kruskal 1958), which is the ceiling printed here. A correlation near
- * its ceiling says that more seeds, not another proxy, would improve the ranking.
- */
 
 /** Scores of architectures on one rung: a search rung, or one size. More is better. */
 export interface RungScores {

@@ -2,6 +2,11 @@ import { mean } from 'd3-array';
 import type { Rng } from '../domain/rng.ts';
 import { type Interval, quantileOf, type Resampling, sortedMiddle } from './pairs.ts';
 
+/**
+ * What scores are worth, in themselves and next to those of others: the normalised scores, curves and Elo ratings of AIRS-Bench,
+ * and the accuracies of two models on the same questions.
+ */
+
 /** Reference values of a task's scores. */
 export interface Scale {
   /** The best that is possible: 1 for an accuracy, 0 for an error. */

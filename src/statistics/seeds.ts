@@ -1,6 +1,11 @@
 import { deviation, mean, sum, variance } from 'd3-array';
 import { criticalValue } from './pairs.ts';
 
+/**
+ * Candidates compared on paired seeds, with the noise between seeds that such a comparison needs: of all candidates together, or of
+ * one pair, moderated by that of all pairs (`noisePrior`).
+ */
+
 /** The score of one training. */
 export interface SeedScore {
   readonly seed: number;
@@ -15,7 +20,7 @@ export interface Noise {
   readonly architectures: number;
 }
 
-/** Noise of one training that all pairs of a report have in common; see `noisePrior.ts`. */
+/** Noise of one training that all pairs of a report have in common; see {@link noisePrior}. */
 export interface NoisePrior {
   /** Standard deviation of one training, s0 / sqrt(2): half the variance of a difference. */
   readonly sd: number;
@@ -166,18 +171,6 @@ export function summarise(scores: readonly SeedScore[]): Summary | null {
 }
 
 /**
- * Noise of one pair, moderated by that of all pairs of a report. With few seeds the variance of one pair's differences is
- * itself mostly chance, and one figure pooled over all pairs is wrong where candidates differ in noise. Between them lies the
- * empirical Bayes estimate of Smyth (2004, "Linear models and empirical Bayes methods for assessing differential expression in
- * microarray experiments", section 6.2): variances of pairs scatter around a common one as a scaled inverse chi-square with
- * `degrees` d0, estimated from the logarithms of all of them,
- *
- *   e = log s^2 - psi(d / 2) + log(d / 2),   psi'(d0 / 2) = var(e) - psi'(d / 2),   log s0^2 = mean(e) + psi(d0 / 2) - log(d0 / 2)
- *
- * with d = seeds - 1, and a pair's variance is (d0 s0^2 + d s^2) / (d0 + d) on d0 + d degrees of freedom.
- */
-
-/**
  * The prior may count for at most this many times a pair's own degrees of freedom. Pairs of one report share candidates, so
  * their variances scatter less than independent ones, and without a bound d0 is overrated (tests/long/familyWise.test.ts).
  */
@@ -213,6 +206,16 @@ function trigammaInverse(y: number): number {
 /**
  * The prior of all pairs of these architectures, on seeds that all have. Null below three architectures or two such seeds, and
  * where some pair differs by the same amount on every seed, which leaves its noise unknown.
+ *
+ * Noise of one pair, moderated by that of all pairs of a report. With few seeds the variance of one pair's differences is
+ * itself mostly chance, and one figure pooled over all pairs is wrong where candidates differ in noise. Between them lies the
+ * empirical Bayes estimate of Smyth (2004, "Linear models and empirical Bayes methods for assessing differential expression in
+ * microarray experiments", section 6.2): variances of pairs scatter around a common one as a scaled inverse chi-square with
+ * `degrees` d0, estimated from the logarithms of all of them,
+ *
+ *   e = log s^2 - psi(d / 2) + log(d / 2),   psi'(d0 / 2) = var(e) - psi'(d / 2),   log s0^2 = mean(e) + psi(d0 / 2) - log(d0 / 2)
+ *
+ * with d = seeds - 1, and a pair's variance is (d0 s0^2 + d s^2) / (d0 + d) on d0 + d degrees of freedom.
  */
 export function noisePrior(architectures: readonly (readonly SeedScore[])[]): NoisePrior | null {
   const rows = architectures

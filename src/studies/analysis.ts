@@ -25,6 +25,17 @@ import {
 } from '../statistics/index.ts';
 import { comparedPairs, type RunResult, type Study, type TaskFacts, worthWithout } from './spec.ts';
 
+/**
+ * What a study shows: its arms, their curves and what they spent; and every comparison of two arms, with its verdict in a
+ * sentence (I11). Pure: equal results give equal figures.
+ */
+
+/** Coverage of every interval and band. */
+const level = 0.95;
+const resamples = 2000;
+const permutations = 10_000;
+/** Half-width of a 95 % interval of a normal distribution, in standard deviations. */
+const normalReach = 1.96;
 const curveResamples = 500;
 const eloRounds = 100;
 
@@ -220,13 +231,6 @@ function curvesOf(
     return { task, shows, arms };
   });
 }
-
-/** Coverage of every interval and band. */
-const level = 0.95;
-const resamples = 2000;
-const permutations = 10_000;
-/** Half-width of a 95 % interval of a normal distribution, in standard deviations. */
-const normalReach = 1.96;
 
 /** A run's score in the unit of the comparison. */
 type Value = (run: RunResult) => number;

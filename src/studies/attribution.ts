@@ -16,6 +16,14 @@ import type { ArchiveReader, NodeRecord } from '../memory/index.ts';
 import { hunksOf } from '../platform/index.ts';
 import { type Comparison, comparePaired, pairedNoise, type SeedScore } from '../statistics/index.ts';
 
+/**
+ * How two candidates differ, and which of the differences the gain of one over the other is due to.
+ *
+ * Attribution: each change is undone alone, and all variants are trained on the same fresh seeds, as an ordinary search without
+ * agents whose references are the node, the other one, and the variants. So every training is an ordinary job: counted once,
+ * budgeted, resumable, audited.
+ */
+
 /** Difference of two candidates: layers, or lines of files. */
 export type Difference =
   | { readonly kind: 'layers'; readonly layers: readonly LayerChange[] }
@@ -152,12 +160,6 @@ export function elementaryChanges(kind: SpaceKind, base: string, to: string, mos
     return { label, without: programText(files) };
   });
 }
-
-/**
- * Attribution of a node's gain over another: each change is undone alone, and all variants are trained on the same fresh
- * seeds, as an ordinary search without agents whose references are the node, the other one, and the variants. So every
- * training is an ordinary job: counted once, budgeted, resumable, audited.
- */
 
 export interface AttributionRequest {
   readonly node: NodeId;

@@ -18,6 +18,11 @@ import {
 import { fewestTrainingSeeds } from '../evaluators/index.ts';
 import type { EvaluationRecord, NodeRecord } from '../memory/index.ts';
 
+/**
+ * A study file, the runs that it plans, and what a run results in. A trained run is a search of its own, named after its
+ * specification.
+ */
+
 /** An agent's option, optional and without its default. */
 const optional = (option: z.ZodType): z.ZodType => {
   const bare =
