@@ -8,7 +8,6 @@
  * - Code that decides reads time from `Clock` and waits by `Timers`, never by itself (I5).
  */
 
-export { type Colours, coloursFor } from './colours.ts';
 export {
   chooseDevices,
   type Device,
@@ -65,7 +64,7 @@ export {
   unseal,
 } from './secrets.ts';
 export { asPrerequisite, whyNot } from './systemErrors.ts';
-export { cut, jsonLine, normalised, printable } from './text.ts';
+export { type Colours, coloursFor, cut, jsonLine, normalised, printable } from './text.ts';
 export { type Clock, type Deferred, deferred, pause, systemClock, systemTimers, type Timers } from './timers.ts';
 export { findNatsServer, findPython, machinePaths, type ToolchainPaths } from './toolchain.ts';
 export { parseYaml, YamlError, yamlBounds, yamlText } from './yaml.ts';

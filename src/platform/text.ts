@@ -1,3 +1,5 @@
+import pc from 'picocolors';
+
 /** Makes untrusted text safe for a terminal, page, log or prompt. The only place that decides which characters may be visible. */
 
 interface PrintableOptions {
@@ -71,4 +73,17 @@ const escaped = (character: string): string =>
 /** A value as one line of JSON, with every character escaped that {@link printable} would remove. */
 export function jsonLine(value: unknown): string {
   return JSON.stringify(value).replace(unsafeInJson, escaped);
+}
+
+export type Colours = ReturnType<typeof pc.createColors>;
+
+export const noColours: Colours = pc.createColors(false);
+
+/** Colours on terminals only: pipes, files and CI logs get plain text. NO_COLOR and FORCE_COLOR (not empty) override, NO_COLOR first. */
+export function coloursFor(
+  stream: { readonly isTTY?: boolean },
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Colours {
+  if (environment.NO_COLOR) return noColours;
+  return pc.createColors(Boolean(environment.FORCE_COLOR) || (stream.isTTY === true && environment.TERM !== 'dumb'));
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { coloursFor } from '../../src/platform/colours.ts';
+import { coloursFor } from '../../src/platform/text.ts';
 
 const terminal = { isTTY: true };
 

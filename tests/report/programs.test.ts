@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { programText } from '../../src/domain/program.ts';
 import { rngFor } from '../../src/domain/rng.ts';
-import { noColours } from '../../src/platform/colours.ts';
+import { noColours } from '../../src/platform/text.ts';
 import { reportHtml, resultOf, summary } from '../../src/report/index.ts';
 import type { ReportData, ReportNode } from '../../src/views/report/data.ts';
 import { fixture, reportAgent } from './fixture.ts';

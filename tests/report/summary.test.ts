@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { noColours } from '../../src/platform/colours.ts';
+import { noColours } from '../../src/platform/text.ts';
 import { summary } from '../../src/report/index.ts';
 import type { ReportData } from '../../src/views/index.ts';
 import { count, duration, score, shortened, signed } from '../../src/views/texts.ts';

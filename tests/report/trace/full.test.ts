@@ -5,7 +5,7 @@ import type { SearchId } from '../../../src/domain/ids.ts';
 import { Cassette } from '../../../src/llm/index.ts';
 import { Archive } from '../../../src/memory/archive.ts';
 import { readArchive } from '../../../src/memory/reader.ts';
-import { noColours } from '../../../src/platform/colours.ts';
+import { noColours } from '../../../src/platform/text.ts';
 import { confrontationText, storyHtml, storyText } from '../../../src/report/index.ts';
 import { confront, exchangesOf, type FullTrace, storyOf, timelineOf } from '../../../src/views/index.ts';
 import { argumentsText } from '../../../src/views/trace/exchanges.ts';

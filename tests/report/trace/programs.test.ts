@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { nodeIdSchema } from '../../../src/domain/ids.ts';
 import { Archive } from '../../../src/memory/archive.ts';
 import { readArchive } from '../../../src/memory/reader.ts';
-import { noColours } from '../../../src/platform/colours.ts';
+import { noColours } from '../../../src/platform/text.ts';
 import { storyHtml, storyText } from '../../../src/report/index.ts';
 import { planAttribution } from '../../../src/studies/attribution.ts';
 import { storyOf, tracePage } from '../../../src/views/index.ts';

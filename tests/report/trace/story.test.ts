@@ -3,7 +3,7 @@ import { changedLayers, parseArchitecture } from '../../../src/domain/architectu
 import { agentNameSchema } from '../../../src/domain/ids.ts';
 import { Archive } from '../../../src/memory/archive.ts';
 import { readArchive } from '../../../src/memory/reader.ts';
-import { noColours } from '../../../src/platform/colours.ts';
+import { noColours } from '../../../src/platform/text.ts';
 import { storyHtml, storyText } from '../../../src/report/index.ts';
 import { storyOf } from '../../../src/views/index.ts';
 import { runSearch, trial } from '../../audit/laboratory.ts';
