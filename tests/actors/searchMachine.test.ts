@@ -1,7 +1,7 @@
 /** The life of a search, step by step, against an archive of answers and a clock that the test moves. */
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createActor } from 'xstate';
-import { searchMachine } from '../../src/actors/search/machine.ts';
+import { searchMachine } from '../../src/actors/search.ts';
 import { RetryableError, TerminalError } from '../../src/domain/errors.ts';
 import type { ReplyOf, SearchStatus } from '../../src/domain/messages.ts';
 import { nodeStatusSchema } from '../../src/domain/node.ts';

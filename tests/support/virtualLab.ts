@@ -4,7 +4,7 @@
  */
 import { createActor } from 'xstate';
 import { agentMachine, type Think } from '../../src/actors/agent.ts';
-import { searchMachine } from '../../src/actors/search/machine.ts';
+import { searchMachine } from '../../src/actors/search.ts';
 import type { Bus, Heartbeat } from '../../src/bus/index.ts';
 import { candidateText, stackSpace } from '../../src/domain/candidate.ts';
 import type { Job } from '../../src/domain/evaluation.ts';
