@@ -21,7 +21,6 @@ export {
 } from './devices.ts';
 export { freeBytes, leastFreeBytes, makeFolder, readTextFile, watchDisk } from './files.ts';
 export { hunksOf } from './hunks.ts';
-export { createLogger, type Logger } from './log.ts';
 export {
   isCheckout,
   packageRoot,
@@ -64,7 +63,7 @@ export {
   unseal,
 } from './secrets.ts';
 export { asPrerequisite, whyNot } from './systemErrors.ts';
-export { type Colours, coloursFor, cut, jsonLine, normalised, printable } from './text.ts';
+export { type Colours, coloursFor, createLogger, cut, jsonLine, type Logger, normalised, printable } from './text.ts';
 export { type Clock, type Deferred, deferred, pause, systemClock, systemTimers, type Timers } from './timers.ts';
 export { findNatsServer, findPython, machinePaths, type ToolchainPaths } from './toolchain.ts';
 export { parseYaml, YamlError, yamlBounds, yamlText } from './yaml.ts';

@@ -1,4 +1,6 @@
 import pc from 'picocolors';
+import { type Logger, pino } from 'pino';
+import { PrerequisiteError } from '../domain/errors.ts';
 
 /** Makes untrusted text safe for a terminal, page, log or prompt. The only place that decides which characters may be visible. */
 
@@ -86,4 +88,33 @@ export function coloursFor(
 ): Colours {
   if (environment.NO_COLOR) return noColours;
   return pc.createColors(Boolean(environment.FORCE_COLOR) || (stream.isTTY === true && environment.TERM !== 'dumb'));
+}
+
+export type { Logger } from 'pino';
+
+const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+/** @throws PrerequisiteError `log-level` for an unknown level. */
+function levelOf(level: string | undefined): string {
+  if (level === undefined || level === '') return 'warn';
+  if (levels.includes(level)) return level;
+  const message = `AIRA_LOG is "${level.slice(0, 40)}", which is not a log level`;
+  throw new PrerequisiteError('log-level', message, `set it to ${levels.join(', ')}, or unset it`);
+}
+
+/**
+ * Diagnostics: JSON lines on stderr, warnings and above unless `AIRA_LOG` says otherwise (`debug`, `info`, `warn`, `error`,
+ * `silent`). Messages for users are printed by the command line.
+ */
+export function createLogger(name: string): Logger {
+  return pino(
+    {
+      name,
+      level: levelOf(process.env.AIRA_LOG),
+      timestamp: pino.stdTimeFunctions.isoTime,
+      redact: { paths: ['*.apiKey', '*.authorization', 'headers.authorization'], censor: '[redacted]' },
+    },
+    // Synchronous, so that the last lines before a crash are not lost.
+    pino.destination({ dest: 2, sync: true }),
+  );
 }

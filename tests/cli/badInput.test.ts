@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createLogger } from '../../src/platform/log.ts';
+import { createLogger } from '../../src/platform/text.ts';
 import { cli } from '../support/cli.ts';
 import { temporaryFolder } from '../support/home.ts';
 import { toySearch, twoAgents } from '../support/toySearch.ts';

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { onTestFinished } from 'vitest';
 import { type LiveLab, startDashboard } from '../../src/dashboard/index.ts';
-import { createLogger } from '../../src/platform/log.ts';
+import { createLogger } from '../../src/platform/text.ts';
 import { systemClock, systemTimers } from '../../src/platform/timers.ts';
 import type { Problem } from '../../src/views/api.ts';
 import { temporaryFolder } from '../support/home.ts';
