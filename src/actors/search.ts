@@ -3,14 +3,23 @@ import type { Bus } from '../bus/index.ts';
 import { serves } from '../domain/architecture.ts';
 import type { Ending } from '../domain/ending.ts';
 import { RetryableError, toError } from '../domain/errors.ts';
-import { type Crew, forecastOf, graceMs, isShort, shortageEnding, unwatched, type Watch, watched } from '../domain/ladder.ts';
+import {
+  type Crew,
+  forecastOf,
+  graceMs,
+  isShort,
+  shortageEnding,
+  unwatched,
+  type Watch,
+  watched,
+} from '../domain/ladder.ts';
 import type { ReplyOf, SearchStatus } from '../domain/messages.ts';
 import { isOutside } from '../domain/model.ts';
 import type { Phase, SearchSpec } from '../domain/search.ts';
 import type { rungs } from '../domain/task.ts';
 import { silenceLimitMs } from '../memory/index.ts';
 import type { Logger, Timers } from '../platform/index.ts';
-import { assertPresent, retryTransient, subscriptionActor, type SubscriptionFailed } from './machines.ts';
+import { assertPresent, retryTransient, type SubscriptionFailed, subscriptionActor } from './machines.ts';
 import { ladderSteps } from './search/ladder.ts';
 
 interface SearchDeps {
