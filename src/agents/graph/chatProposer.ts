@@ -26,7 +26,8 @@ import {
   outputTokens,
   usableInsights,
 } from '../operators/answers.ts';
-import { promptsFor, remainingBudgetText, repairPrompt, severalPrompt, shorterPrompt } from '../operators/prompts.ts';
+import { promptsFor } from '../operators/prompts.ts';
+import { remainingBudgetText, repairPrompt, severalPrompt, shorterPrompt } from '../operators/sections.ts';
 import { investigation, type RehearsalDeps } from '../tools/investigation.ts';
 import { readerOf } from '../tools/reading.ts';
 import type { ReadingState, Toolbox } from '../tools/toolbox.ts';

@@ -13,8 +13,10 @@ import {
   programListForm,
   type StatedProgram,
 } from './programAnswers.ts';
+import { fill, jsonForm, quoted, quotedCode, shown, trimmed } from './promptText.ts';
 import {
   analysisPrompt,
+  type CandidatePrompts,
   caps,
   defaultRole,
   experimentText,
@@ -22,11 +24,10 @@ import {
   longestContract,
   longestQuestion,
   parentText,
+  type Statement,
   sectionsOf,
   severalInstructions,
-} from './prompts.ts';
-import { fill, jsonForm, quoted, quotedCode, shown, trimmed } from './promptText.ts';
-import type { CandidatePrompts, Statement } from './sections.ts';
+} from './sections.ts';
 
 interface ProgramPromptDeps {
   readonly task: string;

@@ -1,12 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  analysisPrompt,
-  longestQuestion,
-  proposalPrompt,
-  remainingBudgetText,
-  systemPrompt,
-} from '../../../src/agents/operators/prompts.ts';
+import { proposalPrompt, systemPrompt } from '../../../src/agents/operators/prompts.ts';
 import {
   fill,
   lineage,
@@ -16,6 +10,7 @@ import {
   siblings,
   trimmed,
 } from '../../../src/agents/operators/promptText.ts';
+import { analysisPrompt, longestQuestion, remainingBudgetText } from '../../../src/agents/operators/sections.ts';
 import { operators } from '../../../src/domain/node.ts';
 import { rngFor } from '../../../src/domain/rng.ts';
 import { anyView, shuffled, space16, viewNode, viewOf } from '../support.ts';
