@@ -20,7 +20,6 @@ export {
   type Machine,
 } from './devices.ts';
 export { freeBytes, leastFreeBytes, makeFolder, readTextFile, watchDisk } from './files.ts';
-export { hunksOf } from './hunks.ts';
 export {
   isCheckout,
   packageRoot,
@@ -63,7 +62,17 @@ export {
   unseal,
 } from './secrets.ts';
 export { asPrerequisite, whyNot } from './systemErrors.ts';
-export { type Colours, coloursFor, createLogger, cut, jsonLine, type Logger, normalised, printable } from './text.ts';
+export {
+  type Colours,
+  coloursFor,
+  createLogger,
+  cut,
+  hunksOf,
+  jsonLine,
+  type Logger,
+  normalised,
+  printable,
+} from './text.ts';
 export { type Clock, type Deferred, deferred, pause, systemClock, systemTimers, type Timers } from './timers.ts';
 export { findNatsServer, findPython, machinePaths, type ToolchainPaths } from './toolchain.ts';
 export { parseYaml, YamlError, yamlBounds, yamlText } from './yaml.ts';

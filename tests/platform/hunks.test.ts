@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hunksOf } from '../../src/platform/hunks.ts';
+import { hunksOf } from '../../src/platform/text.ts';
 
 /** Applies hunks without context to a text. */
 function patched(from: string, hunks: ReturnType<typeof hunksOf>): string {
