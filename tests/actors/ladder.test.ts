@@ -1,6 +1,6 @@
 /** Who is promoted, and what is requested of the archive for each rung. */
 import { describe, expect, it } from 'vitest';
-import { ladderSteps } from '../../src/actors/search/ladder.ts';
+import { ladderSteps } from '../../src/actors/search.ts';
 import { maxNodes, type ReplyOf } from '../../src/domain/messages.ts';
 import type { Rung } from '../../src/domain/task.ts';
 import { searchSpec } from '../support/specs.ts';

@@ -1,7 +1,7 @@
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { ladderSteps } from '../../src/actors/search/ladder.ts';
+import { ladderSteps } from '../../src/actors/search.ts';
 import { createModel, type LocalModel, think } from '../../src/agents/index.ts';
 import { type AuditOptions, audit, type Finding } from '../../src/audit/index.ts';
 import type { Bus } from '../../src/bus/index.ts';
