@@ -19,7 +19,7 @@ export {
   listedGpus,
   type Machine,
 } from './devices.ts';
-export { freeBytes, leastFreeBytes, makeFolder, readTextFile, watchDisk } from './files.ts';
+export { asPrerequisite, freeBytes, leastFreeBytes, makeFolder, readTextFile, watchDisk, whyNot } from './files.ts';
 export {
   isCheckout,
   packageRoot,
@@ -61,7 +61,6 @@ export {
   tokenDigest,
   unseal,
 } from './secrets.ts';
-export { asPrerequisite, whyNot } from './systemErrors.ts';
 export {
   type Colours,
   coloursFor,
