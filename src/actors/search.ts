@@ -5,20 +5,22 @@ import { canonicalText, parseInSpace, runLengthText, serves } from '../domain/ar
 import type { Ending } from '../domain/ending.ts';
 import { RetryableError, toError } from '../domain/errors.ts';
 import { type AgentName, type NodeId, nodeId, nodeIdSchema, referenceNode } from '../domain/ids.ts';
-import {aggregatesOf, 
+import {
+  aggregatesOf,
   type Crew,
   forecastOf,
   graceMs,
-  isShort,leastFinals, promoted, 
+  isShort,
+  leastFinals,
+  promoted,
   shortageEnding,
   unwatched,
   type Watch,
-  watched
+  watched,
 } from '../domain/ladder.ts';
-import type { ReplyOf, SearchStatus } from '../domain/messages.ts';
-import { maxNodes, type ReplyOf } from '../domain/messages.ts';
+import { maxNodes, type ReplyOf, type SearchStatus } from '../domain/messages.ts';
 import { isOutside } from '../domain/model.ts';
-import type { Phase, SearchSpec, SearchSpec } from '../domain/search.ts';
+import type { Phase, SearchSpec } from '../domain/search.ts';
 import type { Rung, rungs } from '../domain/task.ts';
 import { silenceLimitMs } from '../memory/index.ts';
 import type { Logger, Timers } from '../platform/index.ts';
