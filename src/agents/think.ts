@@ -15,8 +15,8 @@ import {
   rehearsingProposer,
   type TaskDescription,
 } from './graph/proposers.ts';
-import type { Claim, ThoughtDeps } from './graph/steps.ts';
-import { runSteps, type Thoughts } from './graph/thoughts.ts';
+import { type Claim, runSteps, type ThoughtDeps } from './graph/steps.ts';
+import type { Thoughts } from './graph/thoughts.ts';
 import type { AnyModel } from './models/model.ts';
 import type { OwnScaffolds } from './scaffolds/ownFiles.ts';
 import { type Searchers, searcherThought } from './searchers.ts';

@@ -2,10 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { errorMessage, PrerequisiteError } from '../../domain/errors.ts';
-import type { View } from '../../domain/node.ts';
 import { makeFolder } from '../../platform/index.ts';
-import type { Thought } from './attempt.ts';
-import { type Step, type ThoughtDeps, type ThoughtState, thoughtSteps, transitions } from './steps.ts';
 
 /** Increment when the graph changes: a thought checkpointed by another version restarts and finds its answers recorded. */
 const graphVersion = 3;
@@ -37,16 +34,4 @@ export function openThoughts(path: string): Thoughts {
     thread: (search, agent, ordinal) => `${search}/${agent}/${ordinal}/v${graphVersion}`,
     close: () => db.close(),
   };
-}
-
-/** Runs one thought without checkpoints, which takes a hundredth of the time. */
-export async function runSteps(deps: ThoughtDeps, view: View): Promise<Thought> {
-  const steps = thoughtSteps(deps);
-  let state = { view } as ThoughtState;
-  for (let step: Step | null = 'recall'; step; ) {
-    state = { ...state, ...(await steps[step](state)) };
-    const next: (typeof transitions)[Step] = transitions[step];
-    step = typeof next === 'function' ? next(state) : next;
-  }
-  return state.thought;
 }

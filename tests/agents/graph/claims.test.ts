@@ -1,8 +1,7 @@
 /** Agents that claim an idea before they submit it. */
 import { describe, expect, it } from 'vitest';
 import type { Proposer } from '../../../src/agents/graph/proposers.ts';
-import type { ThoughtDeps } from '../../../src/agents/graph/steps.ts';
-import { runSteps } from '../../../src/agents/graph/thoughts.ts';
+import { runSteps, type ThoughtDeps } from '../../../src/agents/graph/steps.ts';
 import { createModel, think } from '../../../src/agents/index.ts';
 import type { ClaimReply } from '../../../src/domain/ideas.ts';
 import { agentSpec } from '../../support/specs.ts';

@@ -1,6 +1,6 @@
 /** Thoughts that give several candidates: one question, an attempt for each. */
 import { describe, expect, it } from 'vitest';
-import { runSteps } from '../../../src/agents/graph/thoughts.ts';
+import { runSteps } from '../../../src/agents/graph/steps.ts';
 import { attemptsOf, createModel, think } from '../../../src/agents/index.ts';
 import { type AgentSpec, agentEntrySchema } from '../../../src/domain/agent.ts';
 import { canonicalText, parseArchitecture } from '../../../src/domain/architecture.ts';
