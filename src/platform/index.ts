@@ -48,7 +48,6 @@ export {
   procMemory,
   runProgram,
 } from './processes.ts';
-export { retry } from './retry.ts';
 export {
   derivedToken,
   isToken,
@@ -72,6 +71,6 @@ export {
   normalised,
   printable,
 } from './text.ts';
-export { type Clock, type Deferred, deferred, pause, systemClock, systemTimers, type Timers } from './timers.ts';
+export { type Clock, type Deferred, deferred, pause, retry, systemClock, systemTimers, type Timers } from './timers.ts';
 export { findNatsServer, findPython, machinePaths, type ToolchainPaths } from './toolchain.ts';
 export { parseYaml, YamlError, yamlBounds, yamlText } from './yaml.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RetryableError, TerminalError } from '../../src/domain/errors.ts';
-import { retry } from '../../src/platform/retry.ts';
+import { retry } from '../../src/platform/timers.ts';
 import { ManualTime } from '../evaluators/support/manualTime.ts';
 
 const passing = (ms: number) => new RetryableError('away', 'no answer', ms);
