@@ -31,7 +31,7 @@ const [
   load('evaluators/index.js'),
   load('studies/index.js'),
   load('studies/tabulated.js'),
-  load('studies/comparisons.js'),
+  load('studies/analysis.js'),
   load('statistics/index.js'),
   load('agents/index.js'),
 ]);

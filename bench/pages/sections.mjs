@@ -1,4 +1,4 @@
-// Sections of a report as the API answers them while a search runs: the contract of `src/views/apiPage.ts`, with made-up figures.
+// Sections of a report as the API answers them while a search runs: the contract of `src/views/apiDetail.ts`, with made-up figures.
 import { rungs } from './search.mjs';
 import { round, runLength } from './texts.mjs';
 import { version } from './world.mjs';

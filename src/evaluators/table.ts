@@ -82,7 +82,7 @@ export const fewestTrainingSeeds = 3;
  * A search sees the trainings of one training seed, as in a lab, where all candidates are screened on the same seed: the
  * noise is the measured noise, with its dependence between similar candidates. The trainings of all other seeds judge what the
  * search hands in. Trainings that some searches see judge others, so the training seed, not the search, is the unit of
- * inference (statistics/crossed.ts).
+ * inference (statistics/pairs.ts).
  */
 export class Table {
   readonly file: TableFile;

@@ -118,7 +118,7 @@ export function marginOf({ interval: [low, high] }: Extract<Comparison, { kind: 
  *
  * @param shared noise of paired differences on that rung, see {@link pairedNoise}; null for the pair's own.
  * @param level coverage of the interval; the verdict is the side of zero on which it lies.
- * @param prior noise of all pairs, see `noisePrior.ts`; null for the pair's own alone.
+ * @param prior noise of all pairs, see {@link noisePrior}; null for the pair's own alone.
  */
 export function comparePaired(
   candidate: readonly SeedScore[],

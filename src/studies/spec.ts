@@ -89,7 +89,7 @@ const studyTaskSchema = z.union([
 
 /**
  * The fewest seeds of a study. With a table, the pairs of a trained task are units of the jackknife, as training seeds are
- * (statistics/crossed.ts), and need as many.
+ * (statistics/pairs.ts), and need as many.
  */
 export function fewestSeeds(tasks: readonly z.infer<typeof studyTaskSchema>[]): number {
   const isMixed = tasks.some((task) => 'table' in task) && tasks.some((task) => 'task' in task);

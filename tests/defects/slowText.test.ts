@@ -161,7 +161,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     on(kilobytes64, (text) => quotedCode('x', text)),
     on(kilobytes64, (text) => oneLine(text, 200)),
   ],
-  'audit/secrets.ts': [on(kilobytes64, (text) => leaked(text, []))],
+  'audit/leaks.ts': [on(kilobytes64, (text) => leaked(text, []))],
   'domain/architecture.ts': [on(kilobytes64, (text) => parseArchitecture(text))],
   'domain/candidate.ts': [on(kilobytes64, (text) => shortCandidate(text))],
   'domain/program.ts': [
