@@ -34,8 +34,7 @@
  */
 
 export { type ForecastLine, forecast, operatorsText } from './forecast.ts';
-export { readOf } from './graph/attempt.ts';
-export { openThoughts } from './graph/thoughts.ts';
+export { openThoughts, readOf } from './graph/thoughts.ts';
 export type { PythonOptions } from './models/bayes.ts';
 export { createModel } from './models/index.ts';
 export type { AnyModel, LocalModel } from './models/model.ts';

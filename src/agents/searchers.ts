@@ -11,9 +11,9 @@ import { byAge, parentsObjection, unusableAnswer, unusableText, type View } from
 import { rngFor } from '../domain/rng.ts';
 import type { LlmClient } from '../llm/index.ts';
 import { isExecutable, type Timers, whyNot } from '../platform/index.ts';
-import type { Thought } from './graph/attempt.ts';
 import type { TaskDescription } from './graph/proposers.ts';
 import { type Claim, closest } from './graph/steps.ts';
+import type { Thought } from './graph/thoughts.ts';
 import type { PythonOptions } from './models/bayes.ts';
 import { ownOf } from './scaffolds/decision.ts';
 import {

@@ -6,7 +6,6 @@ import type { OpenRetriever } from '../domain/literature.ts';
 import { isBandit, isLocal, isOutside, isProgram, type LocalModelName, type SoleModelName } from '../domain/model.ts';
 import type { View } from '../domain/node.ts';
 import type { Gateway, LlmClient } from '../llm/index.ts';
-import type { Thought } from './graph/attempt.ts';
 import { chatProposer, toolboxOf } from './graph/chatProposer.ts';
 import {
   banditProposer,
@@ -16,14 +15,14 @@ import {
   type TaskDescription,
 } from './graph/proposers.ts';
 import { type Claim, runSteps, type ThoughtDeps } from './graph/steps.ts';
-import type { Thoughts } from './graph/thoughts.ts';
+import type { Thought, Thoughts } from './graph/thoughts.ts';
 import type { AnyModel } from './models/model.ts';
 import type { OwnScaffolds } from './scaffolds/ownFiles.ts';
 import { type Searchers, searcherThought } from './searchers.ts';
 import type { RehearsalDeps } from './tools/investigation.ts';
 
-export { type Attempt, attemptsOf, type Thought } from './graph/attempt.ts';
 export type { TaskDescription } from './graph/proposers.ts';
+export { type Attempt, attemptsOf, type Thought } from './graph/thoughts.ts';
 
 /** What language-model agents need in addition. */
 export interface ChatThinking {

@@ -1,9 +1,8 @@
 import { Annotation, END, START, StateGraph } from '@langchain/langgraph';
 import { SqliteSaver } from '@langchain/langgraph-checkpoint-sqlite';
 import type { View } from '../../domain/node.ts';
-import type { Thought } from './attempt.ts';
 import { type Step, type ThoughtDeps, type ThoughtState, thoughtSteps, transitions } from './steps.ts';
-import type { Thoughts } from './thoughts.ts';
+import type { Thought, Thoughts } from './thoughts.ts';
 
 const State = Annotation.Root({
   view: Annotation<ThoughtState['view']>(),

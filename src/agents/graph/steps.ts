@@ -10,7 +10,6 @@ import { rngFor } from '../../domain/rng.ts';
 import { changedAfterRefusals, type Decision, namedBy, type Scaffold } from '../scaffolds/decision.ts';
 import { scaffoldFor } from '../scaffolds/scaffold.ts';
 import { type Asks, noReading, type ReadingState, type ToolOccasion } from '../tools/toolbox.ts';
-import { conclusion, type Thought } from './attempt.ts';
 import {
   type FinalResult,
   noAnalysis,
@@ -19,6 +18,7 @@ import {
   type Proposer,
   type SingleResult,
 } from './proposers.ts';
+import { conclusion, type Thought } from './thoughts.ts';
 
 /** Claims a canonical candidate for the attempt; the reply is recorded by the archive. */
 export type Claim = (candidate: string) => Promise<ClaimReply>;
