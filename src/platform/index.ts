@@ -28,7 +28,7 @@ export {
   setupRemedy,
   taskRoots,
   trainersDirectory,
-} from './paths.ts';
+} from './installation.ts';
 export {
   allOnPath,
   childEnvironment,

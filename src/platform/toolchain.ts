@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
-import { packageRoot, setupRemedy } from './paths.ts';
+import { packageRoot, setupRemedy } from './installation.ts';
 import { allOnPath, type Environment, isExecutable, runProgram } from './processes.ts';
 
 /** Where to find the programs that Aira starts. */

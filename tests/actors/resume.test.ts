@@ -10,7 +10,7 @@ import { planSearch } from '../../src/domain/plan.ts';
 import { rngFor } from '../../src/domain/rng.ts';
 import type { SearchSpec } from '../../src/domain/search.ts';
 import { readArchive } from '../../src/memory/reader.ts';
-import { packageRoot } from '../../src/platform/paths.ts';
+import { packageRoot } from '../../src/platform/installation.ts';
 import { loadTask, profileOf } from '../../src/tasks/catalogue.ts';
 import { manualClock, temporaryFolder } from '../support/home.ts';
 import { contentsOf } from '../support/ledger.ts';

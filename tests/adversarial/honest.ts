@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Files } from '../../src/domain/program.ts';
-import { packageRoot } from '../../src/platform/paths.ts';
+import { packageRoot } from '../../src/platform/installation.ts';
 import { type TinySettings, tinyArena, tinyDocuments, tinyPairs, tinyText } from './support/settings.ts';
 import { honestFiles, honestScript } from './support/submissions.ts';
 

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { stackSpace } from '../../src/domain/candidate.ts';
 import { type Job, measurementSchema, type Outcome } from '../../src/domain/evaluation.ts';
 import { engineFor, evaluatorVersion, NativeWorker, workerCommand } from '../../src/evaluators/index.ts';
-import { trainersDirectory } from '../../src/platform/paths.ts';
+import { trainersDirectory } from '../../src/platform/installation.ts';
 import { findPython } from '../../src/platform/toolchain.ts';
 import { loadTask, profileOf } from '../../src/tasks/catalogue.ts';
 import { key, standInCommand, standInJob } from './support/jobs.ts';

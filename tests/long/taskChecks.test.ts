@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { taskRoots } from '../../src/platform/paths.ts';
+import { taskRoots } from '../../src/platform/installation.ts';
 import { findPython } from '../../src/platform/toolchain.ts';
 import { checkTask } from '../../src/tasks/airs/check.ts';
 import { listTasks } from '../../src/tasks/catalogue.ts';

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Outcome } from '../../src/domain/evaluation.ts';
 import { ProgramEvaluator } from '../../src/evaluators/programs/programEvaluator.ts';
-import { secretFile } from '../../src/platform/paths.ts';
+import { secretFile } from '../../src/platform/installation.ts';
 import { probeSandbox, type SandboxOptions } from '../../src/sandbox/index.ts';
 import { jobFor, tinyText } from '../adversarial/support/settings.ts';
 import { honestScript } from '../adversarial/support/submissions.ts';

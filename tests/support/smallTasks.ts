@@ -1,7 +1,7 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { taskRoots } from '../../src/platform/paths.ts';
+import { taskRoots } from '../../src/platform/installation.ts';
 
 type Settings = Record<string, Record<string, unknown> & number>;
 

@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { trainersDirectory } from '../../../src/platform/paths.ts';
+import { trainersDirectory } from '../../../src/platform/installation.ts';
 import type { DesignPackage } from '../../../src/tasks/taskScripts.ts';
 
 /** A line of our Python sources that is a defence, what stands in its place where it is left out, and an attack that then succeeds. */

@@ -7,7 +7,7 @@ import { expect, vi } from 'vitest';
 import type { Outcome } from '../../../src/domain/evaluation.ts';
 import type { Files } from '../../../src/domain/program.ts';
 import { ProgramEvaluator } from '../../../src/evaluators/programs/programEvaluator.ts';
-import { packageRoot, secretFile } from '../../../src/platform/paths.ts';
+import { packageRoot, secretFile } from '../../../src/platform/installation.ts';
 import { findPython } from '../../../src/platform/toolchain.ts';
 import { probeSandbox, type SandboxCapability, type SandboxOptions } from '../../../src/sandbox/index.ts';
 import type { DesignPackage } from '../../../src/tasks/taskScripts.ts';
