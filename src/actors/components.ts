@@ -12,7 +12,7 @@ import { agentMachine } from './agent.ts';
 import { archivistMachine } from './archivist.ts';
 import type { ComponentDeps } from './buses.ts';
 import { retryTransient, startMachine } from './machines.ts';
-import { type ScaleProgress, scaleMachine } from './scale/machine.ts';
+import { type ScaleProgress, scaleMachine } from './scalePlan.ts';
 import { searchMachine } from './search.ts';
 import { workerMachine } from './worker/machine.ts';
 import type { Departure, Stay } from './worker/stay.ts';

@@ -30,6 +30,6 @@ export {
   type WorkerPart,
 } from './components.ts';
 export { type ComponentName, components, type LabOptions, openLab } from './lab.ts';
-export type { ScaleProgress } from './scale/machine.ts';
+export type { ScaleProgress } from './scalePlan.ts';
 export { runStudy, type TrainedRun } from './studyRuns.ts';
 export type { Stay } from './worker/stay.ts';

@@ -31,7 +31,7 @@ import {
   tokensOf,
   type WorkerOptions,
 } from './components.ts';
-import type { ScaleProgress } from './scale/machine.ts';
+import type { ScaleProgress } from './scalePlan.ts';
 
 /** Parts that may run in other processes instead. */
 export const components = ['archive', 'workers', 'agents'] as const;

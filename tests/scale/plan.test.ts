@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nextOf, type RequestedEvaluation } from '../../src/actors/scale/machine.ts';
+import { nextOf, type RequestedEvaluation } from '../../src/actors/scalePlan.ts';
 import { carryToSize } from '../../src/aggregation/extrapolate.ts';
 import { parseArchitecture, primitives, runLengthText } from '../../src/domain/architecture.ts';
 import { candidateText, parseCandidate, shortCandidate } from '../../src/domain/candidate.ts';
