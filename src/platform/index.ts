@@ -21,11 +21,15 @@ export {
 } from './devices.ts';
 export { asPrerequisite, freeBytes, leastFreeBytes, makeFolder, readTextFile, watchDisk, whyNot } from './files.ts';
 export {
+  findNatsServer,
+  findPython,
   isCheckout,
+  machinePaths,
   packageRoot,
   preparedFolder,
   secretFile,
   setupRemedy,
+  type ToolchainPaths,
   taskRoots,
   trainersDirectory,
 } from './installation.ts';
@@ -72,5 +76,4 @@ export {
   printable,
 } from './text.ts';
 export { type Clock, type Deferred, deferred, pause, retry, systemClock, systemTimers, type Timers } from './timers.ts';
-export { findNatsServer, findPython, machinePaths, type ToolchainPaths } from './toolchain.ts';
 export { parseYaml, YamlError, yamlBounds, yamlText } from './yaml.ts';

@@ -7,8 +7,7 @@ import { randomArchitecture, randomModel, substitute } from '../../src/agents/mo
 import { canonicalText, parseInSpace, type StackSpace } from '../../src/domain/architecture.ts';
 import { PrerequisiteError, TerminalError } from '../../src/domain/errors.ts';
 import { rngFor } from '../../src/domain/rng.ts';
-import { packageRoot } from '../../src/platform/installation.ts';
-import { findPython } from '../../src/platform/toolchain.ts';
+import { findPython, packageRoot } from '../../src/platform/installation.ts';
 import { temporaryFolder } from '../support/home.ts';
 import { landscape, rehearse, space16, viewNode, viewOf } from './support.ts';
 

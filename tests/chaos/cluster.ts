@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type NatsConnection } from 'nats';
 import { vi } from 'vitest';
-import { findNatsServer } from '../../src/platform/toolchain.ts';
+import { findNatsServer } from '../../src/platform/installation.ts';
 import { freePort } from './distributedLab.ts';
 
 /** nats-servers with JetStream that form a cluster on the loopback address, as on three machines. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { connect } from 'nats';
 import { vi } from 'vitest';
-import { findNatsServer } from '../../src/platform/toolchain.ts';
+import { findNatsServer } from '../../src/platform/installation.ts';
 
 /** A server that no part of Aira has started, once it answers. */
 export async function serve(store: string, port: number): Promise<ChildProcess> {

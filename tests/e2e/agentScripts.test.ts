@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { findPython } from '../../src/platform/toolchain.ts';
+import { findPython } from '../../src/platform/installation.ts';
 import { temporaryFolder } from '../support/home.ts';
 import { withArchive } from '../support/ledger.ts';
 import { proposer } from '../support/llm-server/brain.ts';

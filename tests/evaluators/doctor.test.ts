@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Check, examineMachine } from '../../src/evaluators/index.ts';
-import { machinePaths } from '../../src/platform/toolchain.ts';
+import { machinePaths } from '../../src/platform/installation.ts';
 
 let root: string;
 

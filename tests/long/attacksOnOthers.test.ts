@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Job, Outcome } from '../../src/domain/evaluation.ts';
 import { versionFor } from '../../src/evaluators/index.ts';
 import { ProgramEvaluator } from '../../src/evaluators/programs/programEvaluator.ts';
-import { findPython } from '../../src/platform/toolchain.ts';
+import { findPython } from '../../src/platform/installation.ts';
 import { loadTask, profileOf } from '../../src/tasks/catalogue.ts';
 import { importSeries, importWords, syntheticTask, wordsTask } from '../airs/series.ts';
 import { key } from '../evaluators/support/jobs.ts';

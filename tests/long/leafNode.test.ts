@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { findNatsServer } from '../../src/platform/toolchain.ts';
+import { findNatsServer } from '../../src/platform/installation.ts';
 import { audit } from '../chaos/audit.ts';
 import { violations } from '../chaos/checker.ts';
 import { DistributedLab, freePort } from '../chaos/distributedLab.ts';

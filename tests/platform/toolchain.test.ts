@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PrerequisiteError } from '../../src/domain/errors.ts';
-import type { ToolchainPaths } from '../../src/platform/toolchain.ts';
-import { findNatsServer, findPython } from '../../src/platform/toolchain.ts';
+import type { ToolchainPaths } from '../../src/platform/installation.ts';
+import { findNatsServer, findPython } from '../../src/platform/installation.ts';
 
 let root: string;
 

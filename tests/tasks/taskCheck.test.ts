@@ -2,8 +2,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, wr
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { taskRoots } from '../../src/platform/installation.ts';
-import { findPython } from '../../src/platform/toolchain.ts';
+import { findPython, taskRoots } from '../../src/platform/installation.ts';
 import { checkTask } from '../../src/tasks/airs/check.ts';
 import type { TaskFinding } from '../../src/tasks/airs/task.ts';
 import { listTasks } from '../../src/tasks/catalogue.ts';

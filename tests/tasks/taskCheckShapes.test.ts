@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findPython } from '../../src/platform/toolchain.ts';
+import { findPython } from '../../src/platform/installation.ts';
 import { checkTask } from '../../src/tasks/airs/check.ts';
 import type { TaskFinding } from '../../src/tasks/airs/task.ts';
 import { readAirsMetadata, submissionHeader } from '../../src/tasks/airs/task.ts';

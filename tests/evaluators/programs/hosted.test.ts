@@ -6,8 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Outcome } from '../../../src/domain/evaluation.ts';
 import { ProgramEvaluator } from '../../../src/evaluators/programs/programEvaluator.ts';
 import { designVersion } from '../../../src/evaluators/version.ts';
-import { secretFile } from '../../../src/platform/installation.ts';
-import { findPython } from '../../../src/platform/toolchain.ts';
+import { findPython, secretFile } from '../../../src/platform/installation.ts';
 import { jobFor, tinyArena } from '../../adversarial/support/settings.ts';
 
 let folder = '';

@@ -15,8 +15,7 @@ import { PrerequisiteError } from '../../../src/domain/errors.ts';
 import type { Job, Outcome } from '../../../src/domain/evaluation.ts';
 import { ProgramEvaluator } from '../../../src/evaluators/programs/programEvaluator.ts';
 import { designVersion, fingerprint, hiddenRowsSecret } from '../../../src/evaluators/version.ts';
-import { preparedFolder, secretFile } from '../../../src/platform/installation.ts';
-import { findPython } from '../../../src/platform/toolchain.ts';
+import { findPython, preparedFolder, secretFile } from '../../../src/platform/installation.ts';
 import { jobFor, tinyText } from '../../adversarial/support/settings.ts';
 import { honestScript } from '../../adversarial/support/submissions.ts';
 

@@ -7,7 +7,7 @@ import type { Rehearsal, Rehearsed, Rehearsing, Stage } from '../../../src/domai
 import { openRehearsals } from '../../../src/evaluators/index.ts';
 import { designVersion } from '../../../src/evaluators/version.ts';
 import { packageRoot, preparedFolder, secretFile, systemClock, systemTimers } from '../../../src/platform/index.ts';
-import { findPython } from '../../../src/platform/toolchain.ts';
+import { findPython } from '../../../src/platform/installation.ts';
 import { fewBatches, jobFor, tinyArena } from '../../adversarial/support/settings.ts';
 import { honestScript } from '../../adversarial/support/submissions.ts';
 import { quiet } from '../../bus/support.ts';

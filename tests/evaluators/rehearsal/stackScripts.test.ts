@@ -10,7 +10,7 @@ import type { Rehearsal, Rehearsed, Rehearsing, Stage } from '../../../src/domai
 import { openRehearsals, versionFor } from '../../../src/evaluators/index.ts';
 import { manifestWith } from '../../../src/evaluators/primitives.ts';
 import { packageRoot, systemClock, systemTimers, trainersDirectory } from '../../../src/platform/index.ts';
-import { findPython } from '../../../src/platform/toolchain.ts';
+import { findPython } from '../../../src/platform/installation.ts';
 import { loadTask, profileOf } from '../../../src/tasks/index.ts';
 import { quiet } from '../../bus/support.ts';
 import { space, stage } from '../../support/stackStage.ts';

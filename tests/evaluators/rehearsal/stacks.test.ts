@@ -4,7 +4,7 @@ import type { Rehearsal, Rehearsing, Stage } from '../../../src/domain/rehearsal
 import { openRehearsals } from '../../../src/evaluators/index.ts';
 import { shortened } from '../../../src/evaluators/rehearsals.ts';
 import { systemClock, systemTimers } from '../../../src/platform/index.ts';
-import { findPython } from '../../../src/platform/toolchain.ts';
+import { findPython } from '../../../src/platform/installation.ts';
 import { loadTask, profileOf } from '../../../src/tasks/index.ts';
 import { quiet } from '../../bus/support.ts';
 import { space, stage } from '../../support/stackStage.ts';
