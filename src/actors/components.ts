@@ -15,7 +15,7 @@ import { retryTransient, startMachine } from './machines.ts';
 import { type ScaleProgress, scaleMachine } from './scalePlan.ts';
 import { searchMachine } from './search.ts';
 import { workerMachine } from './worker/machine.ts';
-import type { Departure, Stay } from './worker/stay.ts';
+import type { Departure, Stay } from './workerSteps.ts';
 
 /** Heartbeats per acknowledgement wait: more than one, because one may be lost. */
 const heartbeatsPerWait = 3;

@@ -32,4 +32,4 @@ export {
 export { type ComponentName, components, type LabOptions, openLab } from './lab.ts';
 export type { ScaleProgress } from './scalePlan.ts';
 export { runStudy, type TrainedRun } from './studyRuns.ts';
-export type { Stay } from './worker/stay.ts';
+export type { Stay } from './workerSteps.ts';

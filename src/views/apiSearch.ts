@@ -4,7 +4,7 @@ import * as z from 'zod';
  * Responses of the dashboard's HTTP API about one search and its nodes, as schemas. `api.ts` has the types of all responses.
  *
  * Scores are the task's metric (`lowerIsBetter` says its direction), times milliseconds since 1970. A missing or non-finite
- * number is null. Every text comes from agents, programs or files: it is printable (`platform/printable.ts`), but never markup.
+ * number is null. Every text comes from agents, programs or files: it is printable (`platform/text.ts`), but never markup.
  * New keys may be added; a key that changes its meaning, its unit or its name, or goes, increments the version.
  */
 export const apiVersion = 1;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createActor, toPromise } from 'xstate';
 import { workerMachine } from '../../src/actors/worker/machine.ts';
-import { durations, type Stay } from '../../src/actors/worker/stay.ts';
+import { durations, type Stay } from '../../src/actors/workerSteps.ts';
 import type { Bus, Handlers, NatsServer } from '../../src/bus/index.ts';
 import { AiraError, TerminalError } from '../../src/domain/errors.ts';
 import type { EvaluationResult, Job, Outcome } from '../../src/domain/evaluation.ts';
