@@ -12,8 +12,8 @@ import { connectBus, labAccess, labUsers, roles, sealingKey, startServer } from 
 import { searchSpecSchema } from '../dist/domain/search.js';
 import { Archive } from '../dist/memory/index.js';
 import { findNatsServer } from '../dist/platform/index.js';
-import { createLogger } from '../dist/platform/log.js';
 import { newToken } from '../dist/platform/secrets.js';
+import { createLogger } from '../dist/platform/text.js';
 import { systemClock, systemTimers } from '../dist/platform/timers.js';
 
 export const search = 'bench-1';

@@ -1,10 +1,11 @@
+/**
+ * Files and folders of users: created and read within bounds, free space, and what is wrong with one, in words.
+ */
 import { closeSync, fstatSync, mkdirSync, openSync, readSync, statfsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { PrerequisiteError } from '../domain/errors.ts';
 import { cut } from './text.ts';
 import type { Timers } from './timers.ts';
-
-const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 /**
  * Creates a folder and its parents. `mkdirSync({ recursive: true })` never returns if the file system reports a folder as
@@ -28,6 +29,8 @@ export function makeFolder(path: string, mode = 0o777): void {
   }
 }
 
+const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+
 /** The purpose of a file, for error messages. */
 export interface TextFileOptions {
   /** Error code. */
@@ -35,20 +38,6 @@ export interface TextFileOptions {
   /** What to do about the error. */
   readonly remedy: string;
   readonly mostBytes: number;
-}
-
-/** At most `most` bytes of an open file: a device or a pipe may be endless. */
-function readSome(file: number, most: number): Buffer {
-  const parts: Buffer[] = [];
-  let length = 0;
-  while (length < most) {
-    const part = Buffer.alloc(Math.min(64 * 1024, most - length));
-    const count = readSync(file, part);
-    if (count === 0) break;
-    parts.push(part.subarray(0, count));
-    length += count;
-  }
-  return Buffer.concat(parts);
 }
 
 /**
@@ -83,6 +72,20 @@ export function readTextFile(path: string, { code, remedy, mostBytes }: TextFile
   }
 }
 
+/** At most `most` bytes of an open file: a device or a pipe may be endless. */
+function readSome(file: number, most: number): Buffer {
+  const parts: Buffer[] = [];
+  let length = 0;
+  while (length < most) {
+    const part = Buffer.alloc(Math.min(64 * 1024, most - length));
+    const count = readSync(file, part);
+    if (count === 0) break;
+    parts.push(part.subarray(0, count));
+    length += count;
+  }
+  return Buffer.concat(parts);
+}
+
 /** Minimum free bytes to start a search: SQLite, NATS and logs fail badly on a full disk. The streams alone reserve 384 MB, and nats-server uses at most three quarters of the free space. */
 export const leastFreeBytes = 512 * 1024 * 1024;
 
@@ -104,6 +107,8 @@ export function watchDisk(folder: string, least: number, timers: Timers, onFull:
   });
   return stop;
 }
+
+// Errors of the operating system.
 
 /** A longer path would hide the problem. */
 const longestPath = 400;
@@ -134,6 +139,10 @@ const meanings: Readonly<Record<string, readonly [what: string, remedy: string]>
   SQLITE_BUSY: ['is in use by another process', 'wait for it to end, then try again'],
 };
 
+// SQLite's extended codes start with the base code: SQLITE_READONLY_DIRECTORY.
+const meaningOf = (code: string): readonly [string, string] | undefined =>
+  meanings[code] ?? meanings[code.split('_').slice(0, 2).join('_')];
+
 /** Code and path of an operating system error; null for other errors. */
 function failureOf(thrown: unknown): { code: string; path: string | undefined } | null {
   if (!(thrown instanceof Error)) return null;
@@ -148,10 +157,6 @@ export function whyNot(thrown: unknown): string {
   const [what] = (failure && meaningOf(failure.code)) ?? ['cannot be read'];
   return what;
 }
-
-// SQLite's extended codes start with the base code: SQLITE_READONLY_DIRECTORY.
-const meaningOf = (code: string): readonly [string, string] | undefined =>
-  meanings[code] ?? meanings[code.split('_').slice(0, 2).join('_')];
 
 /** A failure that the user can fix, with a remedy; null for any other. */
 export function asPrerequisite(thrown: unknown): PrerequisiteError | null {

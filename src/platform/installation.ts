@@ -1,9 +1,11 @@
+/**
+ * Where Aira is installed, where its user's data lies, and where the programs are that it starts.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { isAbsolute, isAbsolute, join, join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import * as z from 'zod';
 import { PrerequisiteError } from '../domain/errors.ts';
-import type { Environment } from './processes.ts';
 import { allOnPath, type Environment, isExecutable, runProgram } from './processes.ts';
 
 /** Aira's installation. `src/evaluators` and `dist/evaluators` are equally deep below it. */
@@ -35,6 +37,8 @@ export const preparedFolder = (env: Environment = process.env): string =>
 export const secretFile = (env: Environment = process.env): string =>
   env.AIRA_SECRET_FILE || join(base(env, 'XDG_DATA_HOME', join('.local', 'share')), 'aira', 'hidden-rows.secret');
 
+// Programs.
+
 /** Where to find the programs that Aira starts. */
 export interface ToolchainPaths {
   readonly env: Environment;
@@ -51,66 +55,6 @@ export const machinePaths = (env: Environment = process.env): ToolchainPaths => 
   // Debian's location, which is not on an ordinary user's PATH.
   systemNatsServer: ['/usr/sbin/nats-server', '/usr/local/sbin/nats-server'],
 });
-
-const recordedSchema = z.object({ python: z.string().optional(), natsServer: z.string().optional() });
-
-/** The findings of set-up; an unreadable record counts as missing, since everything is searched for anyway. */
-function recorded({ packageRoot }: ToolchainPaths): z.infer<typeof recordedSchema> {
-  try {
-    return recordedSchema.parse(JSON.parse(readFileSync(join(packageRoot, 'dist', 'toolchain.json'), 'utf8')));
-  } catch {
-    return {};
-  }
-}
-
-/** Finds modules without importing them: 0.1 s instead of torch's 2 s. */
-const probe = `
-import importlib.util, json, sys
-missing = [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]
-print(json.dumps({"executable": sys.executable, "missing": missing}))`;
-const probedSchema = z.object({ executable: z.string(), missing: z.array(z.string()) });
-
-/** What a Python must have, and the remedy if this one, or none (null), has it. */
-interface PythonNeeds {
-  readonly modules: readonly string[];
-  readonly remedy: (python: string | null) => string;
-}
-
-const toTrain: PythonNeeds = {
-  modules: ['torch', 'numpy'],
-  remedy: (python) => (python === null ? setupRemedy : 'install torch and numpy there, or unset AIRA_PYTHON'),
-};
-
-/** The interpreter behind `program` (a shim or a link may stand before it), or why it will not do. */
-async function examinePython(
-  program: string,
-  { modules }: PythonNeeds,
-  env: Environment,
-): Promise<{ python: string } | { problem: string }> {
-  const { ok, stdout, stderr } = await runProgram(program, ['-c', probe, ...modules], env, 20_000);
-  if (!ok) return { problem: `cannot be run: ${stderr.trim().split('\n').at(-1) ?? ''}` };
-  try {
-    const { executable, missing } = probedSchema.parse(JSON.parse(stdout));
-    return missing.length > 0 ? { problem: `lacks ${missing.join(' and ')}` } : { python: executable || program };
-  } catch {
-    return { problem: 'does not behave like Python' };
-  }
-}
-
-/** A program named by a variable: a path, or a name on PATH. */
-function explicitProgram(variable: string, given: string, env: Environment): string {
-  const path = given.includes('/') ? given : allOnPath(given, env)[0];
-  if (path !== undefined && isExecutable(path)) return path;
-  throw new PrerequisiteError(
-    'toolchain',
-    `${variable} is ${given}, which is not a program that can be run`,
-    `correct ${variable}, or unset it`,
-  );
-}
-
-const unique = (paths: readonly (string | undefined)[]) => [
-  ...new Set(paths.filter((path): path is string => path !== undefined && isAbsolute(path) && isExecutable(path))),
-];
 
 /**
  * The Python that trains: AIRA_PYTHON, else the first of set-up's record, the active virtual or conda environment, PATH and
@@ -162,3 +106,64 @@ export function findNatsServer(places: ToolchainPaths = machinePaths()): string 
   if (found) return found;
   throw new PrerequisiteError('toolchain', 'there is no nats-server', setupRemedy);
 }
+
+/** What a Python must have, and the remedy if this one, or none (null), has it. */
+interface PythonNeeds {
+  readonly modules: readonly string[];
+  readonly remedy: (python: string | null) => string;
+}
+
+const toTrain: PythonNeeds = {
+  modules: ['torch', 'numpy'],
+  remedy: (python) => (python === null ? setupRemedy : 'install torch and numpy there, or unset AIRA_PYTHON'),
+};
+
+/** The interpreter behind `program` (a shim or a link may stand before it), or why it will not do. */
+async function examinePython(
+  program: string,
+  { modules }: PythonNeeds,
+  env: Environment,
+): Promise<{ python: string } | { problem: string }> {
+  const { ok, stdout, stderr } = await runProgram(program, ['-c', probe, ...modules], env, 20_000);
+  if (!ok) return { problem: `cannot be run: ${stderr.trim().split('\n').at(-1) ?? ''}` };
+  try {
+    const { executable, missing } = probedSchema.parse(JSON.parse(stdout));
+    return missing.length > 0 ? { problem: `lacks ${missing.join(' and ')}` } : { python: executable || program };
+  } catch {
+    return { problem: 'does not behave like Python' };
+  }
+}
+
+/** Finds modules without importing them: 0.1 s instead of torch's 2 s. */
+const probe = `
+import importlib.util, json, sys
+missing = [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]
+print(json.dumps({"executable": sys.executable, "missing": missing}))`;
+
+const probedSchema = z.object({ executable: z.string(), missing: z.array(z.string()) });
+
+/** A program named by a variable: a path, or a name on PATH. */
+function explicitProgram(variable: string, given: string, env: Environment): string {
+  const path = given.includes('/') ? given : allOnPath(given, env)[0];
+  if (path !== undefined && isExecutable(path)) return path;
+  throw new PrerequisiteError(
+    'toolchain',
+    `${variable} is ${given}, which is not a program that can be run`,
+    `correct ${variable}, or unset it`,
+  );
+}
+
+const recordedSchema = z.object({ python: z.string().optional(), natsServer: z.string().optional() });
+
+/** The findings of set-up; an unreadable record counts as missing, since everything is searched for anyway. */
+function recorded({ packageRoot }: ToolchainPaths): z.infer<typeof recordedSchema> {
+  try {
+    return recordedSchema.parse(JSON.parse(readFileSync(join(packageRoot, 'dist', 'toolchain.json'), 'utf8')));
+  } catch {
+    return {};
+  }
+}
+
+const unique = (paths: readonly (string | undefined)[]) => [
+  ...new Set(paths.filter((path): path is string => path !== undefined && isAbsolute(path) && isExecutable(path))),
+];

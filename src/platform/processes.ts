@@ -1,76 +1,15 @@
+/**
+ * Processes: children and their output, which process a number means, what memory it uses, and the places where a test makes
+ * this one die.
+ *
+ * Role: runs programs in an environment of allowed variables (I7), reads streams within bounds. Non-role: what a program is for.
+ */
 import { type ExecFileException, execFile, execFileSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import * as z from 'zod';
 import { printable } from './text.ts';
-
-/** Identifies a process, even if its number is reused. */
-export const processSchema = z.strictObject({
-  pid: z.int().positive(),
-  /** Start time, in the system's format. */
-  started: z.string(),
-});
-export type ProcessIdentity = z.infer<typeof processSchema>;
-
-/** Field 22 of /proc/<pid>/stat, in clock ticks since boot; the boot's own id tells ticks of different boots apart. */
-function linuxStart(pid: number): string | undefined {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  } catch {
-    return undefined;
-  }
-  // The command's name is in parentheses and may contain spaces; the following fields start with the state.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
-  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  return `${boot}/${fields[19]}`;
-}
-
-function portableStart(pid: number): string | undefined {
-  try {
-    const text = execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', stdio: 'pipe' }).trim();
-    return text === '' ? undefined : text;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The process with this number, or undefined; a zombie does not count. */
-export function identify(pid: number): ProcessIdentity | undefined {
-  const started = existsSync('/proc/self/stat') ? linuxStart(pid) : portableStart(pid);
-  return started === undefined ? undefined : { pid, started };
-}
-
-export function isAlive(process: ProcessIdentity): boolean {
-  return identify(process.pid)?.started === process.started;
-}
-
-/** Kernel facts about memory. Null if unavailable, as outside Linux. */
-export interface MemoryProbe {
-  /** Resident bytes of a process. */
-  residentBytes(pid: number): number | null;
-  /** Processes killed by the OOM killer since boot, in any control group. */
-  outOfMemoryKills(): number | null;
-}
-
-function capture(path: string, pattern: RegExp): number | null {
-  try {
-    const found = pattern.exec(readFileSync(path, 'utf8'))?.[1];
-    return found === undefined ? null : Number(found);
-  } catch {
-    return null;
-  }
-}
-
-export const procMemory: MemoryProbe = {
-  residentBytes(pid) {
-    const kibibytes = capture(`/proc/${pid}/status`, /^VmRSS:\s+(\d+) kB$/m);
-    return kibibytes === null ? null : kibibytes * 1024;
-  },
-  outOfMemoryKills: () => capture('/proc/vmstat', /^oom_kill (\d+)$/m),
-};
 
 interface ExecOptions {
   readonly env: Readonly<Record<string, string>>;
@@ -92,15 +31,6 @@ export interface ExecEnd {
   readonly stdout: string;
   /** Its stderr, or why it ended if that is empty. */
   readonly stderr: string;
-}
-
-/** Why a program failed without output; Node's own message would repeat the whole command line. */
-function failure({ killed, signal, code, message }: ExecFileException, timeoutMs: number): string {
-  // A program that did not start, or exceeded the output limit: Node's message is about that alone.
-  if (typeof code === 'string') return message;
-  if (killed) return `it did not end within ${timeoutMs / 1000} s`;
-  if (signal) return `it was killed by ${signal}`;
-  return `it exited with ${code}`;
 }
 
 /** Runs a program and collects its output. Never rejects. */
@@ -132,6 +62,15 @@ export function exec(program: string, args: readonly string[], options: ExecOpti
   });
 }
 
+/** Why a program failed without output; Node's own message would repeat the whole command line. */
+function failure({ killed, signal, code, message }: ExecFileException, timeoutMs: number): string {
+  // A program that did not start, or exceeded the output limit: Node's message is about that alone.
+  if (typeof code === 'string') return message;
+  if (killed) return `it did not end within ${timeoutMs / 1000} s`;
+  if (signal) return `it was killed by ${signal}`;
+  return `it exited with ${code}`;
+}
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The only variables a child sees: keys stay in the process that calls the model (I7). */
@@ -156,6 +95,12 @@ export function childEnvironment(env: Environment): Record<string, string> {
   );
 }
 
+/** The executables called `name` on PATH, in order. */
+export function allOnPath(name: string, env: Environment): string[] {
+  const folders = (env.PATH ?? '').split(delimiter).filter((folder) => isAbsolute(folder));
+  return folders.map((folder) => join(folder, name)).filter(isExecutable);
+}
+
 export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
@@ -163,12 +108,6 @@ export function isExecutable(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** The executables called `name` on PATH, in order. */
-export function allOnPath(name: string, env: Environment): string[] {
-  const folders = (env.PATH ?? '').split(delimiter).filter((folder) => isAbsolute(folder));
-  return folders.map((folder) => join(folder, name)).filter(isExecutable);
 }
 
 /** Result of a program. */
@@ -277,6 +216,78 @@ export class LineReader {
   }
 }
 
+// Which process a number means, and its memory.
+
+/** Identifies a process, even if its number is reused. */
+export const processSchema = z.strictObject({
+  pid: z.int().positive(),
+  /** Start time, in the system's format. */
+  started: z.string(),
+});
+
+export type ProcessIdentity = z.infer<typeof processSchema>;
+
+/** The process with this number, or undefined; a zombie does not count. */
+export function identify(pid: number): ProcessIdentity | undefined {
+  const started = existsSync('/proc/self/stat') ? linuxStart(pid) : portableStart(pid);
+  return started === undefined ? undefined : { pid, started };
+}
+
+export function isAlive(process: ProcessIdentity): boolean {
+  return identify(process.pid)?.started === process.started;
+}
+
+/** Field 22 of /proc/<pid>/stat, in clock ticks since boot; the boot's own id tells ticks of different boots apart. */
+function linuxStart(pid: number): string | undefined {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    return undefined;
+  }
+  // The command's name is in parentheses and may contain spaces; the following fields start with the state.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  return `${boot}/${fields[19]}`;
+}
+
+function portableStart(pid: number): string | undefined {
+  try {
+    const text = execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', stdio: 'pipe' }).trim();
+    return text === '' ? undefined : text;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Kernel facts about memory. Null if unavailable, as outside Linux. */
+export interface MemoryProbe {
+  /** Resident bytes of a process. */
+  residentBytes(pid: number): number | null;
+  /** Processes killed by the OOM killer since boot, in any control group. */
+  outOfMemoryKills(): number | null;
+}
+
+export const procMemory: MemoryProbe = {
+  residentBytes(pid) {
+    const kibibytes = capture(`/proc/${pid}/status`, /^VmRSS:\s+(\d+) kB$/m);
+    return kibibytes === null ? null : kibibytes * 1024;
+  },
+  outOfMemoryKills: () => capture('/proc/vmstat', /^oom_kill (\d+)$/m),
+};
+
+function capture(path: string, pattern: RegExp): number | null {
+  try {
+    const found = pattern.exec(readFileSync(path, 'utf8'))?.[1];
+    return found === undefined ? null : Number(found);
+  } catch {
+    return null;
+  }
+}
+
+// Failpoints.
+
 /**
  * Named places where a process can be made to die, so that tests reach the windows between two durable steps, which random
  * kills almost never hit. `AIRA_FAILPOINT=name` dies at the first pass, `name:3` at the third. Otherwise a failpoint costs
@@ -296,9 +307,11 @@ export const failpoints = [
   'archive.before-commit',
   'archive.after-commit',
 ] as const;
+
 export type Failpoint = (typeof failpoints)[number];
 
 const [armed, nth = '1'] = (process.env.AIRA_FAILPOINT ?? '').split(':');
+
 let passes = 0;
 
 /** Kills this process without clean-up if a test has armed this place. */

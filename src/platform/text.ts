@@ -1,9 +1,13 @@
+/**
+ * Text that people read: what of it may be visible, its colours, the differences of two texts, and the log.
+ *
+ * Role: makes untrusted text safe for a terminal, page, log or prompt; the only place that decides which characters may be
+ * visible. Non-role: what is said.
+ */
 import { structuredPatch } from 'diff';
 import pc from 'picocolors';
 import { type Logger, pino } from 'pino';
 import { PrerequisiteError } from '../domain/errors.ts';
-
-/** Makes untrusted text safe for a terminal, page, log or prompt. The only place that decides which characters may be visible. */
 
 interface PrintableOptions {
   /** Keep line breaks and tabs; without it, the text becomes one line. */
@@ -19,13 +23,17 @@ interface PrintableOptions {
 const sequences =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is to be found
   /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|(?:\u001b\]|\u009d)[^\u0007\u001b\u009c]*(?:\u0007|\u001b\\|\u009c)/g;
+
 // Everything that ends a line somewhere: in a terminal, in JavaScript, in Python's splitlines().
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is to be found
 const lineEnds = /\r\n|[\r\n\u000b\u000c\u001c-\u001e\u0085\u2028\u2029]/g;
+
 // Controls, bidirectional marks, unpaired surrogates, private-use and unassigned characters.
 const unshowable = /(?![\t\n])[\p{Cc}\p{Bidi_Control}\p{Cs}\p{Co}]/gu;
+
 // Invisible characters that programs read: zero-width, joiners, soft hyphens, variation selectors, tags.
 const invisible = /[\p{Default_Ignorable_Code_Point}\p{Cf}]/gu;
+
 // Accents piled upon each other reach into other lines, and are normalised in quadratic time. Unicode's stream-safe format has
 // the same limit.
 const piled = /(\p{M}{30})\p{M}+/gu;
@@ -78,6 +86,8 @@ export function jsonLine(value: unknown): string {
   return JSON.stringify(value).replace(unsafeInJson, escaped);
 }
 
+// Colours.
+
 export type Colours = ReturnType<typeof pc.createColors>;
 
 export const noColours: Colours = pc.createColors(false);
@@ -91,34 +101,7 @@ export function coloursFor(
   return pc.createColors(Boolean(environment.FORCE_COLOR) || (stream.isTTY === true && environment.TERM !== 'dumb'));
 }
 
-export type { Logger } from 'pino';
-
-const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
-
-/** @throws PrerequisiteError `log-level` for an unknown level. */
-function levelOf(level: string | undefined): string {
-  if (level === undefined || level === '') return 'warn';
-  if (levels.includes(level)) return level;
-  const message = `AIRA_LOG is "${level.slice(0, 40)}", which is not a log level`;
-  throw new PrerequisiteError('log-level', message, `set it to ${levels.join(', ')}, or unset it`);
-}
-
-/**
- * Diagnostics: JSON lines on stderr, warnings and above unless `AIRA_LOG` says otherwise (`debug`, `info`, `warn`, `error`,
- * `silent`). Messages for users are printed by the command line.
- */
-export function createLogger(name: string): Logger {
-  return pino(
-    {
-      name,
-      level: levelOf(process.env.AIRA_LOG),
-      timestamp: pino.stdTimeFunctions.isoTime,
-      redact: { paths: ['*.apiKey', '*.authorization', 'headers.authorization'], censor: '[redacted]' },
-    },
-    // Synchronous, so that the last lines before a crash are not lost.
-    pino.destination({ dest: 2, sync: true }),
-  );
-}
+// Differences.
 
 /** Changed lines with their context; each line starts with `+`, `-`, a blank or `\`. */
 interface Hunk {
@@ -131,6 +114,15 @@ interface Hunk {
 
 /** Changed lines beyond which a file counts as rewritten. The cost of a diff grows with the square of this number: 20 to 40 ms here. */
 const mostEdits = 400;
+
+/** Differences of two texts, in order; none if they are equal. */
+export function hunksOf(name: string, from: string, to: string, context: number): readonly Hunk[] {
+  if (from === to) return [];
+  const patch = structuredPatch(name, name, from, to, undefined, undefined, { context, maxEditLength: mostEdits });
+  return patch?.hunks ?? replaced(linesOf(from), linesOf(to), context);
+}
+
+const linesOf = (text: string): string[] => (text === '' ? [] : text.replace(/\n$/, '').split('\n'));
 
 /** Keeps common lines at both ends and replaces everything between them. */
 function replaced(from: readonly string[], to: readonly string[], context: number): Hunk[] {
@@ -160,11 +152,33 @@ function replaced(from: readonly string[], to: readonly string[], context: numbe
   ];
 }
 
-const linesOf = (text: string): string[] => (text === '' ? [] : text.replace(/\n$/, '').split('\n'));
+// The log.
 
-/** Differences of two texts, in order; none if they are equal. */
-export function hunksOf(name: string, from: string, to: string, context: number): readonly Hunk[] {
-  if (from === to) return [];
-  const patch = structuredPatch(name, name, from, to, undefined, undefined, { context, maxEditLength: mostEdits });
-  return patch?.hunks ?? replaced(linesOf(from), linesOf(to), context);
+export type { Logger } from 'pino';
+
+const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+/** @throws PrerequisiteError `log-level` for an unknown level. */
+function levelOf(level: string | undefined): string {
+  if (level === undefined || level === '') return 'warn';
+  if (levels.includes(level)) return level;
+  const message = `AIRA_LOG is "${level.slice(0, 40)}", which is not a log level`;
+  throw new PrerequisiteError('log-level', message, `set it to ${levels.join(', ')}, or unset it`);
+}
+
+/**
+ * Diagnostics: JSON lines on stderr, warnings and above unless `AIRA_LOG` says otherwise (`debug`, `info`, `warn`, `error`,
+ * `silent`). Messages for users are printed by the command line.
+ */
+export function createLogger(name: string): Logger {
+  return pino(
+    {
+      name,
+      level: levelOf(process.env.AIRA_LOG),
+      timestamp: pino.stdTimeFunctions.isoTime,
+      redact: { paths: ['*.apiKey', '*.authorization', 'headers.authorization'], censor: '[redacted]' },
+    },
+    // Synchronous, so that the last lines before a crash are not lost.
+    pino.destination({ dest: 2, sync: true }),
+  );
 }

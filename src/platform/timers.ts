@@ -1,6 +1,5 @@
+/** Timers and clocks as a dependency, so that decisions and tests neither wait nor depend on the machine's time (I5). */
 import { RetryableError } from '../domain/errors.ts';
-
-/** Timers as a dependency, so that tests reach deadlines without waiting (I5). */
 
 export interface Timers {
   /** Runs `action` once after `ms` milliseconds. The returned function cancels it. */
@@ -28,6 +27,19 @@ export const systemTimers: Timers = {
   },
 };
 
+/** Clocks as a dependency, so that decisions and tests do not depend on the machine's time (I5). */
+export interface Clock {
+  /** Milliseconds since the epoch: for records, never for durations. */
+  now(): number;
+  /** Monotonic milliseconds, for deadlines and durations. */
+  monotonic(): number;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+};
+
 /** Resolves after `ms` milliseconds; rejects with the signal's reason when it aborts. */
 export function pause(timers: Timers, ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -42,36 +54,6 @@ export function pause(timers: Timers, ms: number, signal: AbortSignal): Promise<
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
   });
-}
-
-/** Clocks as a dependency, so that decisions and tests do not depend on the machine's time (I5). */
-export interface Clock {
-  /** Milliseconds since the epoch: for records, never for durations. */
-  now(): number;
-  /** Monotonic milliseconds, for deadlines and durations. */
-  monotonic(): number;
-}
-
-export const systemClock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-};
-
-/** A promise with its settling functions. */
-export interface Deferred<T> {
-  readonly promise: Promise<T>;
-  resolve(value: T): void;
-  reject(error: Error): void;
-}
-
-/** `Promise.withResolvers`, which Node 20 lacks. An unawaited rejection is not an error of the process. */
-export function deferred<T>(): Deferred<T> {
-  let settle: Pick<Deferred<T>, 'resolve' | 'reject'> | undefined;
-  const promise = new Promise<T>((resolve, reject) => {
-    settle = { resolve, reject };
-  });
-  promise.catch(() => {});
-  return { promise, ...(settle as Pick<Deferred<T>, 'resolve' | 'reject'>) };
 }
 
 interface RetryOptions {
@@ -108,4 +90,21 @@ export async function retry<T>(
       await pause(timers, wait, signal);
     }
   }
+}
+
+/** A promise with its settling functions. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: Error): void;
+}
+
+/** `Promise.withResolvers`, which Node 20 lacks. An unawaited rejection is not an error of the process. */
+export function deferred<T>(): Deferred<T> {
+  let settle: Pick<Deferred<T>, 'resolve' | 'reject'> | undefined;
+  const promise = new Promise<T>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  promise.catch(() => {});
+  return { promise, ...(settle as Pick<Deferred<T>, 'resolve' | 'reject'>) };
 }

@@ -48,7 +48,7 @@ function others(storeDir: string, count: number): { owner: ChildProcess; told: P
   const options = `{ binary: ${JSON.stringify(binary)}, storeDir: ${JSON.stringify(storeDir)}, users: [], log: createLogger('other') }`;
   const program = [
     `import { startServer } from './bus/server.js';`,
-    `import { createLogger } from './platform/log.js';`,
+    `import { createLogger } from './platform/text.js';`,
     `await startServer(${options}).then(({ pid }) => console.log(pid), ({ code }) => console.log(code));`,
   ];
   writeFileSync(main, program.join('\n'));

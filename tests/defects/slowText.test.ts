@@ -180,7 +180,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     }),
   ],
   'domain/model.ts': [on(kilobytes64, (text) => modelSchema.safeParse(`bandit/[${text}]`))],
-  'platform/childProcess.ts': [
+  'platform/processes.ts': [
     on(kilobytes64, (text) => {
       const log = new OutputLog(64 * 1024);
       log.push(Buffer.from(text));
@@ -193,7 +193,10 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     on(kilobytes8, (text) => matchExpression(text)),
   ],
   'literature/sources/arxiv.ts': [on([...slow(128 * 1024), feed(60)], (text) => parseArxivFeed(text, ''))],
-  'platform/printable.ts': [on(kilobytes64, (text) => printable(text))],
+  'platform/text.ts': [
+    on(kilobytes64, (text) => printable(text)),
+    on([[older, anew]], ([from = '', to = '']) => differenceOf('program', from, to)),
+  ],
   'platform/yaml.ts': [
     on(kilobytes8, (text) => parseYaml(text)),
     on(slow(120_000), (text) => parseYaml(text), mostBeforeStart),
@@ -209,7 +212,6 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
       mostBeforeStart,
     ),
   ],
-  'platform/hunks.ts': [on([[older, anew]], ([from = '', to = '']) => differenceOf('program', from, to))],
 };
 
 describe('every parser of foreign text is quick, whatever it is given', () => {
@@ -254,12 +256,12 @@ const harmless: Readonly<Record<string, string>> = {
   'literature/': 'answers that were capped, parsed through domain/json.ts',
   'memory/': 'rows of our own',
   'platform/': 'measured above, or no text of others',
-  'report/': 'goes through platform/printable.ts; differences through platform/hunks.ts',
+  'report/': 'texts and differences go through platform/text.ts',
   'mcp/': 'ids within the bounds of the tools’ schemas; the library of the protocol parses its messages',
   'export/': 'rows of our own, written and not read',
   'views/': 'rows and files of our own, and cursors of at most an address; the dashboard is a process of its own',
   'agents/tools/': 'JSON that was checked before',
-  'studies/': 'figures; differences through platform/hunks.ts',
+  'studies/': 'figures; differences through platform/text.ts',
   'statistics/': 'figures',
   'aggregation/': 'figures',
 };
@@ -283,7 +285,7 @@ describe('the list of parsers', () => {
         .filter((path) => path.endsWith('.ts'))
         .filter((path) => readFileSync(join('src', path), 'utf8').includes(`from '${library}'`))
         .sort();
-    expect(users('diff')).toEqual(['platform/hunks.ts']);
+    expect(users('diff')).toEqual(['platform/text.ts']);
     expect(users('fastest-levenshtein')).toEqual(['domain/inputFile.ts']);
     expect(users('yaml')).toEqual(['literature/corpus.ts', 'platform/yaml.ts']);
     expect(users('@rgrove/parse-xml')).toEqual(['literature/sources/arxiv.ts']);
