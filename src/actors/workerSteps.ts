@@ -3,12 +3,11 @@ import { type Bus, type Delivery, sealResult } from '../bus/index.ts';
 import { serves } from '../domain/architecture.ts';
 import type { SpaceKind } from '../domain/candidate.ts';
 import { errorMessage, PrerequisiteError, RetryableError, TerminalError } from '../domain/errors.ts';
-import type { Job, Job, Outcome } from '../domain/evaluation.ts';
+import type { Job, Outcome } from '../domain/evaluation.ts';
 import type { EvaluationKey, WorkerId } from '../domain/ids.ts';
 import { canonicalJson, type Json } from '../domain/json.ts';
 import type { DeviceClass } from '../domain/task.ts';
 import { batchKey, type EvaluateHandlers, type Evaluator, type EvaluatorHello } from '../evaluators/index.ts';
-import type { Timers } from '../platform/index.ts';
 import { type Clock, failpoint, type Logger, pause, retry, type Timers } from '../platform/index.ts';
 import { assertPresent, retryTransient } from './machines.ts';
 
