@@ -14,7 +14,7 @@ import type { ComponentDeps } from './buses.ts';
 import { retryTransient, startMachine } from './machines.ts';
 import { type ScaleProgress, scaleMachine } from './scalePlan.ts';
 import { searchMachine } from './search.ts';
-import { workerMachine } from './worker/machine.ts';
+import { workerMachine } from './worker.ts';
 import type { Departure, Stay } from './workerSteps.ts';
 
 /** Heartbeats per acknowledgement wait: more than one, because one may be lost. */

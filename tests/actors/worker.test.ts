@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createActor, toPromise } from 'xstate';
-import { workerMachine } from '../../src/actors/worker/machine.ts';
+import { workerMachine } from '../../src/actors/worker.ts';
 import { durations, type Stay } from '../../src/actors/workerSteps.ts';
 import type { Bus, Handlers, NatsServer } from '../../src/bus/index.ts';
 import { AiraError, TerminalError } from '../../src/domain/errors.ts';
