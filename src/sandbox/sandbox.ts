@@ -15,7 +15,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { AiraError, errorMessage, RetryableError } from '../domain/errors.ts';
 import { type Clock, systemClock, systemTimers, type Timers } from '../platform/index.ts';
 import { Cgroup } from './cgroups.ts';
-import { LauncherRun, makePlain } from './launcherRun.ts';
+import { LauncherRun, makePlain } from './launcher.ts';
 import { type LaunchSpec, sandboxLaunchSpec, unsafeLaunchSpec } from './launchSpec.ts';
 import { type Defences, everyDefence, type SandboxEnd, type SandboxResult, type SandboxSpec } from './spec.ts';
 import type { SandboxCapability } from './systemRoot.ts';
