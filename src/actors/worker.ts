@@ -4,7 +4,15 @@ import { toError } from '../domain/errors.ts';
 import type { WorkerState } from '../domain/messages.ts';
 import type { EvaluatorHello } from '../evaluators/index.ts';
 import { assertPresent } from './machines.ts';
-import { type ClaimedJob, type Departure, durations, type Outcomes, stayActor, type WorkerDeps, workerSteps } from './workerSteps.ts';
+import {
+  type ClaimedJob,
+  type Departure,
+  durations,
+  type Outcomes,
+  stayActor,
+  type WorkerDeps,
+  workerSteps,
+} from './workerSteps.ts';
 
 interface Context {
   hellos: readonly EvaluatorHello[];
