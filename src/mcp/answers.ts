@@ -1,5 +1,10 @@
-import { TerminalError } from '../domain/errors.ts';
+import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
+import { bestFirst, quoted } from '../agents/index.ts';
+import { shortCandidate } from '../domain/candidate.ts';
+import { AiraError, errorMessage, PrerequisiteError, RetryableError, TerminalError } from '../domain/errors.ts';
+import type { Insight } from '../domain/ideas.ts';
 import type { ReplyOf } from '../domain/messages.ts';
+import type { ViewNode } from '../domain/node.ts';
 import { jsonLine } from '../platform/index.ts';
 import type { Outsider } from './outsider.ts';
 
@@ -105,4 +110,74 @@ export function taskOf(joined: Joined, { search, name }: Pick<Outsider, 'search'
     documents_total: documents.length,
     next: 'get_view',
   };
+}
+
+/** Bytes of an answer that insights may take. */
+export const insightBytes = 6_000;
+
+/** Insights of a view as data, as many as fit. */
+export function insightForms(insights: readonly Insight[]) {
+  const forms = insights.map(({ id, agent, hypothesis, verdict, evidence }) => ({
+    id,
+    agent,
+    verdict,
+    evidence,
+    hypothesis: quoted(id, hypothesis, 600),
+  }));
+  return pageOf(forms, 0, insightBytes).items;
+}
+
+/** Characters of a field in a list; `get_node` shows it whole. */
+const shownInList = 600;
+
+/** Bytes of an answer that its fixed parts may take. */
+export const frameBytes = 2_000;
+
+export const answer = (value: object): CallToolResult => ({ content: [{ type: 'text', text: jsonLine(value) }] });
+
+export const failure = (value: object): CallToolResult => ({ ...answer(value), isError: true });
+
+/** A tool error: what is wrong, whether to try again, and what to do instead. */
+export function failed(thrown: unknown): CallToolResult {
+  if (thrown instanceof RetryableError) {
+    const retry_after = Math.ceil(thrown.retryAfterMs / 1000);
+    return failure({ error: thrown.code, message: thrown.message, retry_after });
+  }
+  const remedy = thrown instanceof PrerequisiteError ? { remedy: thrown.remedy } : {};
+  const code = thrown instanceof AiraError ? thrown.code : 'internal';
+  return failure({ error: code, message: errorMessage(thrown), ...remedy });
+}
+
+const said = (node: ViewNode, text: string | undefined, name: string, most: number) =>
+  text === undefined ? {} : { [name]: quoted(node.id, text, most) };
+
+/** A node without its candidate; texts are framed as data, because agents and programs wrote them. */
+export function nodeForm(node: ViewNode, most: number) {
+  const { id, agent, ordinal, operator, parents, status, reason, fitness } = node;
+  return {
+    id,
+    agent,
+    attempt: ordinal,
+    operator,
+    ...(parents.length > 0 ? { parents } : {}),
+    status,
+    ...(reason === null ? {} : { reason }),
+    fitness,
+    ...said(node, node.change, 'change', most),
+    ...said(node, node.message, 'message', most),
+    ...said(node, node.lesson, 'lesson', most),
+  };
+}
+
+/** A node in a list: a long candidate is shortened, `get_node` has it whole. */
+function rowForm(node: ViewNode) {
+  const { candidate } = node;
+  const text = candidate.length <= shownInList ? { candidate } : { candidate_short: shortCandidate(candidate) };
+  return { ...nodeForm(node, shownInList), ...text };
+}
+
+/** @param reserved bytes that other parts of the answer take. */
+export function listed(nodes: readonly ViewNode[], cursor: number, reserved = 0) {
+  const { items, next } = pageOf(bestFirst(nodes).map(rowForm), cursor, maxAnswerBytes - frameBytes - reserved);
+  return { total: nodes.length, nodes: items, ...(next === null ? {} : { next_cursor: next }) };
 }

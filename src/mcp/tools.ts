@@ -1,29 +1,30 @@
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
-import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import * as z from 'zod';
-import {
-  bestFirst,
-  matchingNodes,
-  nodeDescriptions,
-  quoted,
-  shownItems,
-  shownText,
-  wordsSchema,
-} from '../agents/index.ts';
-import { shortCandidate } from '../domain/candidate.ts';
-import { AiraError, errorMessage, PrerequisiteError, RetryableError, TerminalError } from '../domain/errors.ts';
-import { claimText, type Insight, statedInsightSchema } from '../domain/ideas.ts';
+import { matchingNodes, nodeDescriptions, quoted, shownItems, shownText, wordsSchema } from '../agents/index.ts';
+import { TerminalError } from '../domain/errors.ts';
+import { claimText, statedInsightSchema } from '../domain/ideas.ts';
 import { nodeIdSchema } from '../domain/ids.ts';
 import { evidenceIdSchema } from '../domain/literature.ts';
 import type { AgentState } from '../domain/messages.ts';
-import { lessonSchema, nodeStatusSchema, operatorSchema, type ViewNode } from '../domain/node.ts';
+import { lessonSchema, nodeStatusSchema, operatorSchema } from '../domain/node.ts';
 import { fileNameSchema } from '../domain/program.ts';
 import { jsonLine } from '../platform/index.ts';
-import { documentsOf, maxAnswerBytes, pageOf, taskOf, textPageOf } from './answers.ts';
+import {
+  answer,
+  documentsOf,
+  failed,
+  failure,
+  frameBytes,
+  insightBytes,
+  insightForms,
+  listed,
+  maxAnswerBytes,
+  nodeForm,
+  pageOf,
+  taskOf,
+  textPageOf,
+} from './answers.ts';
 import { type Outsider, retryMs } from './outsider.ts';
-
-/** Bytes of an answer that insights may take. */
-const insightBytes = 6_000;
 
 /** A candidate as clients give it: a text of layers, or an object of file names and texts. */
 const candidateArgument = z.union([z.string().min(1).max(380_000), z.record(fileNameSchema, z.string())]);
@@ -72,26 +73,8 @@ function ideaHandlers(outsider: Outsider) {
   };
 }
 
-/** Insights of a view as data, as many as fit. */
-function insightForms(insights: readonly Insight[]) {
-  const forms = insights.map(({ id, agent, hypothesis, verdict, evidence }) => ({
-    id,
-    agent,
-    verdict,
-    evidence,
-    hypothesis: quoted(id, hypothesis, 600),
-  }));
-  return pageOf(forms, 0, insightBytes).items;
-}
-
 /** Longest wait of `wait_result` in seconds: some clients give a tool one minute. */
 export const maxWaitSeconds = 45;
-
-/** Characters of a field in a list; `get_node` shows it whole. */
-const shownInList = 600;
-
-/** Bytes of an answer that its fixed parts may take. */
-const frameBytes = 2_000;
 
 export const instructions = `Aira searches for neural architectures with an ensemble of agents; you are one of them.
 Loop: get_task once; then get_view, claim_idea, submit_candidate, wait_result, and again get_view, until evaluations_left is 0 or an answer says closed.
@@ -180,54 +163,6 @@ const readOnly: ReadonlySet<ToolName> = new Set([
   'wait_result',
   'status',
 ]);
-
-const answer = (value: object): CallToolResult => ({ content: [{ type: 'text', text: jsonLine(value) }] });
-const failure = (value: object): CallToolResult => ({ ...answer(value), isError: true });
-
-/** A tool error: what is wrong, whether to try again, and what to do instead. */
-function failed(thrown: unknown): CallToolResult {
-  if (thrown instanceof RetryableError) {
-    const retry_after = Math.ceil(thrown.retryAfterMs / 1000);
-    return failure({ error: thrown.code, message: thrown.message, retry_after });
-  }
-  const remedy = thrown instanceof PrerequisiteError ? { remedy: thrown.remedy } : {};
-  const code = thrown instanceof AiraError ? thrown.code : 'internal';
-  return failure({ error: code, message: errorMessage(thrown), ...remedy });
-}
-
-const said = (node: ViewNode, text: string | undefined, name: string, most: number) =>
-  text === undefined ? {} : { [name]: quoted(node.id, text, most) };
-
-/** A node without its candidate; texts are framed as data, because agents and programs wrote them. */
-function nodeForm(node: ViewNode, most: number) {
-  const { id, agent, ordinal, operator, parents, status, reason, fitness } = node;
-  return {
-    id,
-    agent,
-    attempt: ordinal,
-    operator,
-    ...(parents.length > 0 ? { parents } : {}),
-    status,
-    ...(reason === null ? {} : { reason }),
-    fitness,
-    ...said(node, node.change, 'change', most),
-    ...said(node, node.message, 'message', most),
-    ...said(node, node.lesson, 'lesson', most),
-  };
-}
-
-/** A node in a list: a long candidate is shortened, `get_node` has it whole. */
-function rowForm(node: ViewNode) {
-  const { candidate } = node;
-  const text = candidate.length <= shownInList ? { candidate } : { candidate_short: shortCandidate(candidate) };
-  return { ...nodeForm(node, shownInList), ...text };
-}
-
-/** @param reserved bytes that other parts of the answer take. */
-function listed(nodes: readonly ViewNode[], cursor: number, reserved = 0) {
-  const { items, next } = pageOf(bestFirst(nodes).map(rowForm), cursor, maxAnswerBytes - frameBytes - reserved);
-  return { total: nodes.length, nodes: items, ...(next === null ? {} : { next_cursor: next }) };
-}
 
 /** What each tool answers. */
 function handlersFor(outsider: Outsider): {
