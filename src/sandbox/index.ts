@@ -7,8 +7,7 @@
  * `npm run attack` tests it.
  */
 
-export { openSandbox, probeSandbox } from './probe.ts';
-export { Sandbox, type SandboxOptions } from './sandbox.ts';
+export { openSandbox, probeSandbox, Sandbox, type SandboxOptions } from './sandbox.ts';
 export {
   box,
   outputFolder,
