@@ -6,7 +6,7 @@ import type { AgentName, SearchId } from '../domain/ids.ts';
 import { chatArms, isProgram } from '../domain/model.ts';
 import type { Rehearsing } from '../domain/rehearsal.ts';
 import { Cassette, defaultRetries, defaultTimeouts, Gateway, keyring, loadPrices, providersOf } from '../llm/index.ts';
-import type { ComponentDeps } from './buses.ts';
+import type { ComponentDeps } from './components.ts';
 import { retryTransient } from './machines.ts';
 
 /** How a process reaches language models; keys stay in its environment (I7). */

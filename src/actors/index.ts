@@ -17,11 +17,12 @@
  *   archive. A run's name contains a hash of its specification, so a repeated or extended study finds the runs that exist.
  */
 
-export { type ComponentDeps, roleConnections } from './buses.ts';
 export { openChat, recordingPath } from './chat.ts';
 export {
   type Component,
+  type ComponentDeps,
   limitsFor,
+  roleConnections,
   startAgent,
   startArchivist,
   startWorker,

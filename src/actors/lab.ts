@@ -17,11 +17,12 @@ import type { SearchSpec } from '../domain/search.ts';
 import { openRehearsals } from '../evaluators/index.ts';
 import { privateHome } from '../memory/index.ts';
 import { type Clock, type Device, deferred, type Logger, type Timers, watchDisk } from '../platform/index.ts';
-import { type ComponentDeps, roleConnections } from './buses.ts';
 import { type ChatOptions, isRecorded, openChat } from './chat.ts';
 import {
   type Component,
+  type ComponentDeps,
   limitsFor,
+  roleConnections,
   type SearchEnd,
   startAgent,
   startArchivist,

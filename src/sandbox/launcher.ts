@@ -6,8 +6,7 @@ import * as z from 'zod';
 import { AiraError } from '../domain/errors.ts';
 import { type Clock, deferred, OutputLog, type Timers } from '../platform/index.ts';
 import type { LaunchSpec } from './launchSpec.ts';
-import type { OutputFile, RejectedEntry } from './spec.ts';
-import { type Defences, defaultFiles, defaultLogBytes, type SandboxEnd, type SandboxSpec } from './spec.ts';
+import { type OutputFile, type RejectedEntry, type Defences, defaultFiles, defaultLogBytes, type SandboxEnd, type SandboxSpec } from './spec.ts';
 
 interface LauncherRunDeps {
   readonly launcher: readonly [string, ...string[]];

@@ -10,16 +10,15 @@
  * SBX-4. The launcher and everything below it end with this process, however this process ends (L4 of launcher.py).
  * SBX-5. Nothing of this process's environment reaches the launcher or the program (I7).
  */
-import { chmodSync, mkdtempSync, mkdtempSync, readFileSync, rmSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AiraError, errorMessage, errorMessage, PrerequisiteError, RetryableError } from '../domain/errors.ts';
+import { AiraError, errorMessage, PrerequisiteError, RetryableError } from '../domain/errors.ts';
 import { allOnPath, type Clock, type Environment, systemClock, systemTimers, type Timers, trainersDirectory } from '../platform/index.ts';
 import { Cgroup, type CgroupPlace, findCgroups, sweepCgroups } from './cgroups.ts';
 import { LauncherRun, makePlain } from './launcher.ts';
 import { type LaunchSpec, sandboxLaunchSpec, unsafeLaunchSpec } from './launchSpec.ts';
 import { type Defences, everyDefence, outputFolder, type SandboxEnd, type SandboxResult, type SandboxSpec } from './spec.ts';
-import type { SandboxCapability } from './systemRoot.ts';
 import { type SandboxCapability, systemRoot, wholeRoot } from './systemRoot.ts';
 
 /** Thrown if a program failed to start although the sandbox works on this machine. Worth a retry. */
