@@ -36,5 +36,4 @@ export { openResult, sealResult } from './results.ts';
 export { type EmbeddedServer, embeddedUrl, embedServer, type NatsServer, startServer } from './server.ts';
 export { accountsOf, listeningOf, makeCertificates, recordListening } from './serverConfig.ts';
 export { type BusUser, type Role, roles } from './subjects.ts';
-
 export type { Delivery } from './work.ts';

@@ -38,6 +38,7 @@ export interface PullRequest {
 
 const maxHeartbeatMs = 1_000;
 
+/** One request for the next messages. */
 export function pull(link: Link, request: PullRequest, receive: (message: Msg) => void): Promise<PullEnd> {
   const { nc } = link;
   const { stream, consumer, batch, signals, acknowledged } = request;
@@ -177,6 +178,7 @@ export interface BusSubscription {
   stop(): Promise<void>;
 }
 
+/** Repeats a step until `stop`, or until the bus closes. */
 export function runLoop(
   link: Link,
   what: string,

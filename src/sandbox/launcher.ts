@@ -1,3 +1,14 @@
+/**
+ * One launcher process, from its start to the end of everything below it, its reports, and the files that it exports.
+ *
+ * Role: streams, deadline, cancellation, the kill; the framing of reports, and the final check of names and sizes before anything
+ * is written. Non-role: what the end means for the program (`sandbox.ts`), what the launcher is ordered (`launchSpec.ts`).
+ *
+ * RUN-1. The first reason to end it is the one that is reported.
+ * RUN-2. `untilGone` resolves when no process of the launcher's group is left and no timer of this run is armed.
+ * RPT-1. A file is written only below the output directory, under a new name, as a regular file of the announced size.
+ * RPT-2. No more bytes and files are written than allowed, whatever the launcher announces.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -6,7 +17,15 @@ import * as z from 'zod';
 import { AiraError } from '../domain/errors.ts';
 import { type Clock, deferred, OutputLog, type Timers } from '../platform/index.ts';
 import type { LaunchSpec } from './launchSpec.ts';
-import { type OutputFile, type RejectedEntry, type Defences, defaultFiles, defaultLogBytes, type SandboxEnd, type SandboxSpec } from './spec.ts';
+import {
+  type Defences,
+  defaultFiles,
+  defaultLogBytes,
+  type OutputFile,
+  type RejectedEntry,
+  type SandboxEnd,
+  type SandboxSpec,
+} from './spec.ts';
 
 interface LauncherRunDeps {
   readonly launcher: readonly [string, ...string[]];
@@ -19,14 +38,6 @@ interface LauncherRunDeps {
 
 type Interruption = Exclude<SandboxEnd, 'exited'>;
 
-/**
- * One launcher process, from its start to the end of everything below it.
- *
- * Role: streams, deadline, cancellation, the kill. Non-role: what the end means for the program (`sandbox.ts`).
- *
- * RUN-1. The first reason to end it is the one that is reported.
- * RUN-2. `untilGone` resolves when no process of the launcher's group is left and no timer of this run is armed.
- */
 export class LauncherRun {
   readonly stdout = new OutputLog();
   readonly stderr = new OutputLog();
@@ -148,14 +159,7 @@ export class LauncherRun {
   }
 }
 
-/**
- * Reads the launcher's report pipe, and stores the files that it exports.
- *
- * Role: the framing, and the final check of names and sizes before anything is written. Non-role: the meaning of a report.
- *
- * RPT-1. A file is written only below the output directory, under a new name, as a regular file of the announced size.
- * RPT-2. No more bytes and files are written than allowed, whatever the launcher announces.
- */
+// Reports.
 
 /** Thrown if the launcher violates its protocol: a bug, or a damaged installation. */
 class LauncherProtocolError extends AiraError {
@@ -169,6 +173,7 @@ const path = z
   .string()
   .max(1024)
   .regex(/^(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._-]+)*$/);
+
 const kinds = ['link', 'fifo', 'socket', 'device', 'linked', 'large', 'deep', 'name', 'other'] as const;
 
 const messageSchema = z.discriminatedUnion('type', [
@@ -188,7 +193,9 @@ const messageSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('unstartable'), message: z.string() }),
   z.strictObject({ type: z.literal('done') }),
 ]);
+
 type Message = z.infer<typeof messageSchema>;
+
 type Ended = Extract<Message, { type: 'ended' }>;
 
 const longestMessage = 64 * 1024;

@@ -1,8 +1,9 @@
 /**
- * Runs untrusted programs, one per call, and returns how each ended and what it left.
+ * Runs untrusted programs, one per call, and returns how each ended and what it left; tests whether and how this machine can.
  *
- * Role: the launcher's input, the deadline, the limits of the control group, reading streams and files. Non-role: the purpose
- * of the program, the meaning of its output, whether this machine supports it (`probe.ts`).
+ * Role: the launcher's input, the deadline, the limits of the control group, reading streams and files. The machine is probed
+ * once, when a worker starts, by running a test program in the sandbox that tries to escape: a version number says nothing
+ * about what a container permits. Non-role: the purpose of the program, the meaning of its output.
  *
  * SBX-1. `run` resolves when no process of the program is left, however it ended. The host owns the clock and the kill.
  * SBX-2. The program's text is stored up to a bound and never parsed for results; beyond a further bound the program is killed.
@@ -14,11 +15,26 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AiraError, errorMessage, PrerequisiteError, RetryableError } from '../domain/errors.ts';
-import { allOnPath, type Clock, type Environment, systemClock, systemTimers, type Timers, trainersDirectory } from '../platform/index.ts';
+import {
+  allOnPath,
+  type Clock,
+  type Environment,
+  systemClock,
+  systemTimers,
+  type Timers,
+  trainersDirectory,
+} from '../platform/index.ts';
 import { Cgroup, type CgroupPlace, findCgroups, sweepCgroups } from './cgroups.ts';
 import { LauncherRun, makePlain } from './launcher.ts';
 import { type LaunchSpec, sandboxLaunchSpec, unsafeLaunchSpec } from './launchSpec.ts';
-import { type Defences, everyDefence, outputFolder, type SandboxEnd, type SandboxResult, type SandboxSpec } from './spec.ts';
+import {
+  type Defences,
+  everyDefence,
+  outputFolder,
+  type SandboxEnd,
+  type SandboxResult,
+  type SandboxSpec,
+} from './spec.ts';
 import { type SandboxCapability, systemRoot, wholeRoot } from './systemRoot.ts';
 
 /** Thrown if a program failed to start although the sandbox works on this machine. Worth a retry. */
@@ -148,10 +164,7 @@ export class Sandbox {
   }
 }
 
-/**
- * Whether and how this machine can run untrusted code. Probed once, when a worker starts, by running a test program in the
- * sandbox that tries to escape: a version number says nothing about what a container permits.
- */
+// The probe.
 
 interface ProbeOptions {
   readonly python: string;
@@ -165,21 +178,27 @@ interface ProbeOptions {
 }
 
 const launcher = join(trainersDirectory, 'aira_sandbox', 'launcher.py');
+
 const escapeTest = join(trainersDirectory, 'aira_sandbox', 'doors.py');
 
 const remedy =
   'install bubblewrap and permit user namespaces, or pass --unsafe to run untrusted code with your own rights';
+
 /** Exit code of doors.py: no escape found, but Python lacks modules inside that it has outside. */
 const lacksModules = 3;
+
 const modulesRemedy =
   'install the packages as files rather than links (uv: --link-mode copy), or set AIRA_PYTHON to another Python';
-const unavailable = (problem: string, cause?: unknown, how = remedy) =>
-  new PrerequisiteError('sandbox', `this machine cannot run untrusted code in a sandbox: ${problem}`, how, { cause });
 
 /** Entries that the root of every program has, in addition to the chosen ones. */
 const ownEntries = ['/proc', '/dev', outputFolder];
 
 const megabyte = 2 ** 20;
+
+/** A sandbox of this machine. @throws PrerequisiteError as `probeSandbox`. */
+export async function openSandbox(options: ProbeOptions): Promise<Sandbox> {
+  return new Sandbox({ capability: await probeSandbox(options) });
+}
 
 /** @throws PrerequisiteError `sandbox` with the reason if no sandbox works and `unsafe` is not set. */
 export async function probeSandbox(options: ProbeOptions): Promise<SandboxCapability> {
@@ -208,11 +227,6 @@ export async function probeSandbox(options: ProbeOptions): Promise<SandboxCapabi
   }
   const own = problems.find((problem) => problem.remedy !== remedy);
   throw unavailable([...new Set(problems.map(({ text }) => text))].join('; '), undefined, own?.remedy);
-}
-
-/** A sandbox of this machine. @throws PrerequisiteError as `probeSandbox`. */
-export async function openSandbox(options: ProbeOptions): Promise<Sandbox> {
-  return new Sandbox({ capability: await probeSandbox(options) });
 }
 
 function findBwrap(env: Environment): string | null {
@@ -249,6 +263,9 @@ async function testEscapes(capability: SandboxCapability): Promise<Problem | nul
     rmSync(directory, { recursive: true, force: true });
   }
 }
+
+const unavailable = (problem: string, cause?: unknown, how = remedy) =>
+  new PrerequisiteError('sandbox', `this machine cannot run untrusted code in a sandbox: ${problem}`, how, { cause });
 
 function isAlive(pid: number): boolean {
   try {
