@@ -1,15 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { type ThinkDeps, think } from '../agents/index.ts';
-import { type Access, agentSecret, type Bus, type BusOptions, type BusOptions, connectBus, isAnonymous, labAccess, type Role, sealingKey } from '../bus/index.ts';
+import {
+  type Access,
+  agentSecret,
+  type Bus,
+  type BusOptions,
+  connectBus,
+  isAnonymous,
+  labAccess,
+  type Role,
+  sealingKey,
+} from '../bus/index.ts';
 import type { AgentSpec } from '../domain/agent.ts';
 import type { SpaceKind } from '../domain/candidate.ts';
-import type { AgentName, SearchId } from '../domain/ids.ts';
 import { type AgentName, type SearchId, type WorkerId, workerIdSchema } from '../domain/ids.ts';
 import type { SearchSpec } from '../domain/search.ts';
 import { type EvaluatorOptions, openEvaluator } from '../evaluators/index.ts';
 import { Archive } from '../memory/index.ts';
-import type { Clock, Logger, Timers } from '../platform/index.ts';
-import { type Device, derivedToken, newToken } from '../platform/index.ts';
+import { type Clock, type Device, derivedToken, type Logger, newToken, type Timers } from '../platform/index.ts';
 import { agentMachine } from './agent.ts';
 import { archivistMachine } from './archivist.ts';
 import { retryTransient, startMachine } from './machines.ts';
