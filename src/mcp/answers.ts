@@ -9,10 +9,41 @@ import { jsonLine } from '../platform/index.ts';
 import type { Outsider } from './outsider.ts';
 
 /**
+ * What the tools answer: results and errors, lists and texts in pages, the task, nodes and insights. Texts of agents and programs are
+ * framed as data.
+ */
+
+/**
  * Longest answer of a tool in bytes of UTF-8: about 8,000 tokens, at three bytes each. Clients cut or refuse longer ones
  * (Claude Code at 25,000 tokens by default).
  */
 export const maxAnswerBytes = 24_000;
+
+/** Bytes of an answer that its fixed parts may take. */
+export const frameBytes = 2_000;
+
+/** Characters of a field in a list; `get_node` shows it whole. */
+const shownInList = 600;
+
+/** Bytes of an answer that insights may take. */
+export const insightBytes = 6_000;
+
+type Joined = ReplyOf<'agent-join'>;
+
+export const answer = (value: object): CallToolResult => ({ content: [{ type: 'text', text: jsonLine(value) }] });
+
+export const failure = (value: object): CallToolResult => ({ ...answer(value), isError: true });
+
+/** A tool error: what is wrong, whether to try again, and what to do instead. */
+export function failed(thrown: unknown): CallToolResult {
+  if (thrown instanceof RetryableError) {
+    const retry_after = Math.ceil(thrown.retryAfterMs / 1000);
+    return failure({ error: thrown.code, message: thrown.message, retry_after });
+  }
+  const remedy = thrown instanceof PrerequisiteError ? { remedy: thrown.remedy } : {};
+  const code = thrown instanceof AiraError ? thrown.code : 'internal';
+  return failure({ error: code, message: errorMessage(thrown), ...remedy });
+}
 
 const bytesOf = (value: unknown): number => Buffer.byteLength(jsonLine(value));
 
@@ -55,8 +86,6 @@ export function textPageOf(text: string, from: number, room: number): TextPage {
   const end = low > from + 1 && splitsPair(text, low) ? low - 1 : low;
   return { text: text.slice(from, end), next: end < text.length ? end : null };
 }
-
-type Joined = ReplyOf<'agent-join'>;
 
 /** Longest list of documents in the answer about the task; a task has a few example programs. */
 const maxListed = 100;
@@ -112,42 +141,6 @@ export function taskOf(joined: Joined, { search, name }: Pick<Outsider, 'search'
   };
 }
 
-/** Bytes of an answer that insights may take. */
-export const insightBytes = 6_000;
-
-/** Insights of a view as data, as many as fit. */
-export function insightForms(insights: readonly Insight[]) {
-  const forms = insights.map(({ id, agent, hypothesis, verdict, evidence }) => ({
-    id,
-    agent,
-    verdict,
-    evidence,
-    hypothesis: quoted(id, hypothesis, 600),
-  }));
-  return pageOf(forms, 0, insightBytes).items;
-}
-
-/** Characters of a field in a list; `get_node` shows it whole. */
-const shownInList = 600;
-
-/** Bytes of an answer that its fixed parts may take. */
-export const frameBytes = 2_000;
-
-export const answer = (value: object): CallToolResult => ({ content: [{ type: 'text', text: jsonLine(value) }] });
-
-export const failure = (value: object): CallToolResult => ({ ...answer(value), isError: true });
-
-/** A tool error: what is wrong, whether to try again, and what to do instead. */
-export function failed(thrown: unknown): CallToolResult {
-  if (thrown instanceof RetryableError) {
-    const retry_after = Math.ceil(thrown.retryAfterMs / 1000);
-    return failure({ error: thrown.code, message: thrown.message, retry_after });
-  }
-  const remedy = thrown instanceof PrerequisiteError ? { remedy: thrown.remedy } : {};
-  const code = thrown instanceof AiraError ? thrown.code : 'internal';
-  return failure({ error: code, message: errorMessage(thrown), ...remedy });
-}
-
 const said = (node: ViewNode, text: string | undefined, name: string, most: number) =>
   text === undefined ? {} : { [name]: quoted(node.id, text, most) };
 
@@ -180,4 +173,16 @@ function rowForm(node: ViewNode) {
 export function listed(nodes: readonly ViewNode[], cursor: number, reserved = 0) {
   const { items, next } = pageOf(bestFirst(nodes).map(rowForm), cursor, maxAnswerBytes - frameBytes - reserved);
   return { total: nodes.length, nodes: items, ...(next === null ? {} : { next_cursor: next }) };
+}
+
+/** Insights of a view as data, as many as fit. */
+export function insightForms(insights: readonly Insight[]) {
+  const forms = insights.map(({ id, agent, hypothesis, verdict, evidence }) => ({
+    id,
+    agent,
+    verdict,
+    evidence,
+    hypothesis: quoted(id, hypothesis, 600),
+  }));
+  return pageOf(forms, 0, insightBytes).items;
 }

@@ -9,6 +9,55 @@ import { isToken, type Logger, tokenDigest } from '../platform/index.ts';
 import type { Outsider } from './outsider.ts';
 import { toolServer } from './tools.ts';
 
+/**
+ * How clients reach the agent: over stdio, one client, or over HTTP, any number on this machine.
+ *
+ * Role: connections, sessions, and who may open one. Non-role: tools (tools.ts), the agent (outsider.ts), other machines: HTTP listens
+ * on loopback only.
+ *
+ * HTP-1. Every request carries the token, names a Host of this server, and comes from no foreign Origin.
+ * HTP-2. All sessions are one agent: a client that was killed is followed by another one, which finds the agent where it was.
+ * HTP-3. The end of a session does not end the agent, since nothing tells a killed client from an idle one; the search
+ *     continues without an agent that is silent for long (SRC-4).
+ */
+
+/** Longest message of a client in bytes: a program as JSON within JSON, with its rationale. */
+const maxMessageBytes = 4 * 1024 * 1024;
+
+/** A running server. */
+interface StdioService {
+  /** Resolves after the client has disconnected, or `stop`, when the agent's end has been recorded. */
+  readonly ended: Promise<void>;
+  stop(): void;
+}
+
+/**
+ * Serves one client on stdin and stdout until it disconnects.
+ *
+ * The transport of the SDK does not report that stdin ended, which is how a client that was killed appears here.
+ */
+export async function serveOverStdio(outsider: Outsider, version: string, log: Logger): Promise<StdioService> {
+  const server = toolServer(outsider, version);
+  const transport = new StdioServerTransport(process.stdin, process.stdout, { maxBufferSize: maxMessageBytes });
+  let reason = 'its client disconnected';
+  const closed = new Promise<void>((resolve) => {
+    server.server.onclose = resolve;
+  });
+  server.server.onerror = (error) => log.warn({ error: error.message }, 'a message of the client could not be read');
+  const close = () => void server.close();
+  process.stdin.once('end', close);
+  process.stdin.once('close', close);
+  process.stdout.once('error', close);
+  await server.connect(transport);
+  return {
+    ended: closed.then(() => outsider.leave(reason)),
+    stop() {
+      reason = 'its process was stopped';
+      close();
+    },
+  };
+}
+
 interface HttpOptions {
   /** Every request must carry it. */
   readonly token: string;
@@ -28,8 +77,6 @@ interface HttpService {
 
 const host = '127.0.0.1';
 const path = '/mcp';
-/** Longest body of a request: a program as JSON within JSON, with its rationale. */
-const maxBodyBytes = 4 * 1024 * 1024;
 /** Sessions at once. A client that was killed leaves one behind; the one unused for longest makes room. */
 const maxSessions = 8;
 /** From the start of a request until its body must have arrived. */
@@ -77,7 +124,7 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
   let bytes = 0;
   for await (const chunk of request) {
     bytes += (chunk as Buffer).length;
-    if (bytes > maxBodyBytes) throw new RequestError(413, `a body has at most ${maxBodyBytes} bytes`);
+    if (bytes > maxMessageBytes) throw new RequestError(413, `a body has at most ${maxMessageBytes} bytes`);
     chunks.push(chunk as Buffer);
   }
   try {
@@ -87,17 +134,7 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-/**
- * Serves one agent to clients on this machine over Streamable HTTP.
- *
- * Role: sessions, and who may open one. Non-role: tools (tools.ts), the agent (outsider.ts), other machines: it listens on
- * loopback only.
- *
- * HTP-1. Every request carries the token, names a Host of this server, and comes from no foreign Origin.
- * HTP-2. All sessions are one agent: a client that was killed is followed by another one, which finds the agent where it was.
- * HTP-3. The end of a session does not end the agent, since nothing tells a killed client from an idle one; the search
- *     continues without an agent that is silent for long (SRC-4).
- */
+/** Serves one agent to clients on this machine over Streamable HTTP. */
 export async function serveOverHttp(outsider: Outsider, options: HttpOptions): Promise<HttpService> {
   const { token, version, log } = options;
   const digest = tokenDigest(token);
@@ -162,41 +199,4 @@ export async function serveOverHttp(outsider: Outsider, options: HttpOptions): P
     await new Promise<void>((resolve) => server.close(() => resolve()));
   };
   return { url: `http://${host}:${port}${path}`, ended: stopped.then(close), stop: () => stop() };
-}
-
-/** A running server. */
-interface StdioService {
-  /** Resolves after the client has disconnected, or `stop`, when the agent's end has been recorded. */
-  readonly ended: Promise<void>;
-  stop(): void;
-}
-
-/** Longest message of a client in bytes: a program as JSON within JSON, with its rationale. */
-const maxMessageBytes = 4 * 1024 * 1024;
-
-/**
- * Serves one client on stdin and stdout until it disconnects.
- *
- * The transport of the SDK does not report that stdin ended, which is how a client that was killed appears here.
- */
-export async function serveOverStdio(outsider: Outsider, version: string, log: Logger): Promise<StdioService> {
-  const server = toolServer(outsider, version);
-  const transport = new StdioServerTransport(process.stdin, process.stdout, { maxBufferSize: maxMessageBytes });
-  let reason = 'its client disconnected';
-  const closed = new Promise<void>((resolve) => {
-    server.server.onclose = resolve;
-  });
-  server.server.onerror = (error) => log.warn({ error: error.message }, 'a message of the client could not be read');
-  const close = () => void server.close();
-  process.stdin.once('end', close);
-  process.stdin.once('close', close);
-  process.stdout.once('error', close);
-  await server.connect(transport);
-  return {
-    ended: closed.then(() => outsider.leave(reason)),
-    stop() {
-      reason = 'its process was stopped';
-      close();
-    },
-  };
 }
