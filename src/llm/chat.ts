@@ -4,6 +4,13 @@ import { errorMessage } from '../domain/errors.ts';
 import { type Json, type JsonBounds, parseJson } from '../domain/json.ts';
 import type { ChatModelName, Effort } from '../domain/model.ts';
 
+/**
+ * Questions and answers of language models, independent of the provider.
+ *
+ * Role: messages, requests, replies; schemas in the form that every provider supports; reading the JSON of an answer, strictly and
+ * leniently. Non-role: the wire formats of providers.
+ */
+
 /** A tool call, as the model stated it. */
 export interface ToolCall {
   /** The provider's id, which the result refers to. */

@@ -11,7 +11,7 @@
  * - Faults: rejected (other 4xx, spend limits; not repeated), busy (429, 529; `Retry-After` up to two minutes), unavailable,
  *   timeout, dropped (up to five tries, full jitter). Five failures within a minute open a provider's circuit for this
  *   process; one probe passes every half minute. The SDKs' own retries are off.
- * - Silence is measured on raw bytes: five minutes, ten at the highest effort (`stream.ts`).
+ * - Silence is measured on raw bytes: five minutes, ten at the highest effort (`wire.ts`).
  * - What a server refuses is left out from then on: enforcement of the schema, single fields, the system role (`ladder.ts`).
  * - The remaining budget comes last, behind the marks of the prompt cache, and is not part of the identity, since a replay
  *   could not repeat it.

@@ -7,8 +7,55 @@ import { Ladder, type Sent } from './ladder.ts';
 import { countedTokens } from './prices.ts';
 import { asFault, ChatFault, faultOf } from './retry.ts';
 
+/**
+ * One exchange with a server of language models: a request in its wire format, the raw bytes of the answer, their events, the
+ * reply.
+ *
+ * Role: what all adapters share: the format that a server accepts (ladder.ts), limits of time, failures in the server's own words.
+ * Non-role: the formats themselves (anthropic.ts, openai.ts, compatible.ts), retries (retry.ts).
+ *
+ * SLN-1. Silence is measured on raw bytes: the SDKs swallow pings and comments, which are signs of life.
+ */
+
+/** The form of `fetch` that both SDKs accept. */
+export type Fetch = (url: string | URL | Request, init?: RequestInit) => Promise<Response>;
+
 /** Options of both SDKs: retries, limits of time and logs are ours. */
 export const sdkOptions = { maxRetries: 0, timeout: 2 ** 31 - 1, logLevel: 'off' } as const;
+
+/** Limits of one exchange in milliseconds. */
+export interface Timeouts {
+  /** Longest silence of the connection: no byte at all, neither an event nor a ping. Scaled by effort. */
+  readonly silenceMs: number;
+  readonly totalMs: number;
+}
+
+/**
+ * Healthy silences that users of both providers reported: 32 to 79 s at medium effort, above 120 s at the highest, 329 s before
+ * the arguments of a call. Chat Completions sends nothing at all while a model thinks. The ledger takes a call that is older
+ * than 15 minutes for lost.
+ */
+export const defaultTimeouts: Timeouts = { silenceMs: 300_000, totalMs: 840_000 };
+
+/** Harder thoughts are silent for longer: up to ten minutes. */
+const scales: Readonly<Record<Effort | 'default', number>> = {
+  low: 1,
+  default: 1,
+  medium: 1,
+  high: 1.5,
+  xhigh: 2,
+  max: 2,
+};
+
+/** Longest silence at an effort. */
+const silenceAt = ({ silenceMs }: Timeouts, effort: Effort | undefined): number =>
+  silenceMs * scales[effort ?? 'default'];
+
+export interface Watch {
+  readonly timers: Timers;
+  readonly clock: Clock;
+  readonly timeouts: Timeouts;
+}
 
 /** Collects the events of one answer. */
 export interface Collector<E> {
@@ -61,40 +108,6 @@ function adapted(thrown: unknown, ladder: Ladder, sent: Sent): unknown {
   return without === null ? thrown : new ChatFault('rejected', message, { status, detail, cause, adapted: without });
 }
 
-/** Limits of one exchange in milliseconds. */
-export interface Timeouts {
-  /** Longest silence of the connection: no byte at all, neither an event nor a ping. Scaled by effort. */
-  readonly silenceMs: number;
-  readonly totalMs: number;
-}
-
-/**
- * Healthy silences that users of both providers reported: 32 to 79 s at medium effort, above 120 s at the highest, 329 s before
- * the arguments of a call. Chat Completions sends nothing at all while a model thinks. The ledger takes a call that is older
- * than 15 minutes for lost.
- */
-export const defaultTimeouts: Timeouts = { silenceMs: 300_000, totalMs: 840_000 };
-
-/** Harder thoughts are silent for longer: up to ten minutes. */
-const scales: Readonly<Record<Effort | 'default', number>> = {
-  low: 1,
-  default: 1,
-  medium: 1,
-  high: 1.5,
-  xhigh: 2,
-  max: 2,
-};
-
-/** Longest silence at an effort. */
-const silenceAt = ({ silenceMs }: Timeouts, effort: Effort | undefined): number =>
-  silenceMs * scales[effort ?? 'default'];
-
-export interface Watch {
-  readonly timers: Timers;
-  readonly clock: Clock;
-  readonly timeouts: Timeouts;
-}
-
 /** One request: how to send it, and what its format makes of an answer that is no stream. */
 interface Exchange<E> {
   /** Starts the request through the given `fetch`; must stop when the signal is aborted. */
@@ -106,9 +119,7 @@ interface Exchange<E> {
 }
 
 /**
- * Reads a stream of events to its end; times out if the connection is silent.
- *
- * SLN-1. Silence is measured on raw bytes: the SDKs swallow pings and comments, which are signs of life.
+ * Reads a stream of events to its end; times out if the connection is silent (SLN-1).
  *
  * @returns whether the server sent its end mark.
  * @throws ChatFault for any failure, and the outer signal's reason on abort.
@@ -163,9 +174,6 @@ async function readStream<E>(
   }
 }
 
-/** The form of `fetch` that both SDKs accept. */
-export type Fetch = (url: string | URL | Request, init?: RequestInit) => Promise<Response>;
-
 /** What a transport reports about one exchange. */
 interface Line {
   /** Bytes arrived, whatever they say: headers, events, pings and comments alike. */
@@ -176,7 +184,7 @@ interface Line {
   onDone(): void;
 }
 
-/** `stream.ts` measures silence; undici's own limits of 300 s would end healthy thoughts of ten minutes. */
+/** `readStream` measures silence; undici's own limits of 300 s would end healthy thoughts of ten minutes. */
 const agentOptions = { headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 10_000 } as const;
 let agent: Agent | undefined;
 

@@ -135,12 +135,12 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     on(megabyte, (text) => readAnswer(text, programForms.improve.schema)),
     on(megabyte, (text) => argumentsOf({ id: '1', name: 'read', arguments: text })),
   ],
-  'llm/faults.ts': [on(megabyte, (text) => faultOf(429, text, undefined, 0))],
-  'agents/models/tuner/tuner.ts': [
+  'llm/retry.ts': [on(megabyte, (text) => faultOf(429, text, undefined, 0))],
+  'agents/models/tuner.ts': [
     on(kilobytes64, (text) => knobsOf({ 'a.py': text })),
     on(kilobytes64, (text) => skeleton({ 'a.py': text })),
   ],
-  'agents/operators/programs/answers.ts': [
+  'agents/operators/programAnswers.ts': [
     on(
       [
         ['a'.repeat(65_536), `${'a'.repeat(20_000)}b${'a'.repeat(12_000)}`],
@@ -156,7 +156,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
       ),
     ),
   ],
-  'agents/operators/quote.ts': [
+  'agents/operators/promptText.ts': [
     on(kilobytes64, (text) => quoted('x', text, 2000)),
     on(kilobytes64, (text) => quotedCode('x', text)),
     on(kilobytes64, (text) => oneLine(text, 200)),
@@ -192,7 +192,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     on(kilobytes64, (text) => capText(text, 100)),
     on(kilobytes8, (text) => matchExpression(text)),
   ],
-  'literature/sources/arxiv.ts': [on([...slow(128 * 1024), feed(60)], (text) => parseArxivFeed(text, ''))],
+  'literature/sources.ts': [on([...slow(128 * 1024), feed(60)], (text) => parseArxivFeed(text, ''))],
   'platform/text.ts': [
     on(kilobytes64, (text) => printable(text)),
     on([[older, anew]], ([from = '', to = '']) => differenceOf('program', from, to)),
@@ -235,10 +235,9 @@ const harmless: Readonly<Record<string, string>> = {
   'bus/': 'messages of the bus, whose envelope is measured there',
   'actors/': 'no texts of others',
   'agents/graph/': 'JSON that was checked before',
-  'agents/models/bayesHelper.ts': 'lines of a helper of ours, at most a message',
+  'agents/models/bayes.ts': 'lines of a helper of ours, at most a message',
   'llm/': 'replies of SDKs, names of models, and recordings of our own',
-  'agents/operators/': 'templates of our own; what fills them goes through quote.ts',
-  'agents/reading/': 'goes through domain/json.ts',
+  'agents/operators/': 'templates of our own; what fills them goes through promptText.ts',
   'agents/scaffolds/own':
     'stack traces and messages of a module that a person has handed in, and that runs in this process anyway',
   'audit/': 'records that were checked when they were written, read by a command of its own',
@@ -252,7 +251,7 @@ const harmless: Readonly<Record<string, string>> = {
   'tasks/': 'metadata and reports of scripts, read as bounded files and through platform/yaml.ts',
   'evaluators/': 'reports of our runners and tools, read in lines of bounded length',
   'literature/corpus.ts': 'notes of our own',
-  'literature/http/': 'headers',
+  'literature/client.ts': 'headers, and answers that it stored itself',
   'literature/': 'answers that were capped, parsed through domain/json.ts',
   'memory/': 'rows of our own',
   'platform/': 'measured above, or no text of others',
@@ -288,7 +287,7 @@ describe('the list of parsers', () => {
     expect(users('diff')).toEqual(['platform/text.ts']);
     expect(users('fastest-levenshtein')).toEqual(['domain/inputFile.ts']);
     expect(users('yaml')).toEqual(['literature/corpus.ts', 'platform/yaml.ts']);
-    expect(users('@rgrove/parse-xml')).toEqual(['literature/sources/arxiv.ts']);
+    expect(users('@rgrove/parse-xml')).toEqual(['literature/sources.ts']);
   });
 });
 
