@@ -18,8 +18,15 @@ export {
   type ScaleQuestion,
 } from './analysis.ts';
 export { type PlanMachine, smallestRuns } from './expand.ts';
-export type { ScaleObservation } from './observations.ts';
-export { duration, lossTable, powerText, referenceOf, scaleObservations, shortNumber } from './observations.ts';
+export {
+  duration,
+  lossTable,
+  powerText,
+  referenceOf,
+  type ScaleObservation,
+  scaleObservations,
+  shortNumber,
+} from './observations.ts';
 export { type ScaleFile, scaleFileJsonSchema, scaleFileSchema } from './plan.ts';
 export {
   dataNameOf,
