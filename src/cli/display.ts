@@ -1,3 +1,7 @@
+/**
+ * What a terminal, a log or a script sees of a search or a scale plan while it runs: line by line for people, or one JSON object
+ * per line. The block that is redrawn in place is in `liveDisplay.ts`; the display of a study is in `study.ts`.
+ */
 import type { ScaleProgress } from '../actors/index.ts';
 import { endingText } from '../domain/ending.ts';
 import { plateauText } from '../domain/ideas.ts';
@@ -74,6 +78,28 @@ export function spending({ budget, agents }: SearchSpec, { spend, agents: rows }
   return `$${spend.dollars.toFixed(3)}${of} for ${spend.calls} calls and ${spend.tokens} tokens${end}`;
 }
 
+/** The rung that a phase trains on. */
+const rungOf: Readonly<Partial<Record<SearchStatus['phase'], Rung>>> = {
+  screening: 'screen',
+  confirming: 'confirm',
+  aggregating: 'screen',
+  finalising: 'final',
+};
+
+/** Trainings on each rung: ended, and planned as far as it is known; and the rung of the phase. */
+export function rungText(spec: SearchSpec, status: SearchStatus): string {
+  const { proposed, rejected, duplicate } = status.proposals;
+  const screened = status.phase === 'screening' ? spec.budget.evaluations : proposed - rejected - duplicate;
+  const planned = trainings(screened, spec.references.length, spec.ladder);
+  const now = rungOf[status.phase];
+  const parts = rungs.map((rung) => {
+    const all = Math.max(planned[rung], status.doneOn[rung] + status.pendingOn[rung]);
+    const text = `${rung} ${status.doneOn[rung]} of ${all}`;
+    return rung === now ? `on the rung ${text}` : text;
+  });
+  return parts.join(', ');
+}
+
 /** A component that sent no heartbeat for this long is not there. Components send one every few seconds. */
 const silentMs = 30_000;
 /** Components of a launch need this long to appear. */
@@ -128,28 +154,6 @@ export class Crew {
     return waits;
   }
 }
-
-/** Trainings on each rung: ended, and planned as far as it is known; and the rung of the phase. */
-export function rungText(spec: SearchSpec, status: SearchStatus): string {
-  const { proposed, rejected, duplicate } = status.proposals;
-  const screened = status.phase === 'screening' ? spec.budget.evaluations : proposed - rejected - duplicate;
-  const planned = trainings(screened, spec.references.length, spec.ladder);
-  const now = rungOf[status.phase];
-  const parts = rungs.map((rung) => {
-    const all = Math.max(planned[rung], status.doneOn[rung] + status.pendingOn[rung]);
-    const text = `${rung} ${status.doneOn[rung]} of ${all}`;
-    return rung === now ? `on the rung ${text}` : text;
-  });
-  return parts.join(', ');
-}
-
-/** The rung that a phase trains on. */
-const rungOf: Readonly<Partial<Record<SearchStatus['phase'], Rung>>> = {
-  screening: 'screen',
-  confirming: 'confirm',
-  aggregating: 'screen',
-  finalising: 'final',
-};
 
 /** Interval between progress lines. */
 const progressEveryMs = 15_000;
@@ -281,8 +285,6 @@ export function jsonDisplay(write: (line: string) => void): Display {
   };
 }
 
-/** Interval between progress lines. */
-const planProgressEveryMs = 15_000;
 const maxPlanLineChars = 500;
 
 export interface ScaleDisplay {
@@ -364,7 +366,7 @@ export function scaleDisplay(write: (line: string) => void, json: boolean, worke
         if (status === 'ok') say(`${what}: loss ${loss?.toFixed(4)} (${duration(seconds ?? 0)})`);
         else say(`${what}: no loss: ${reason}: ${message}`);
       }
-      if (json || progress.status.elapsedMs - lastPrintedMs < planProgressEveryMs) return;
+      if (json || progress.status.elapsedMs - lastPrintedMs < progressEveryMs) return;
       lastPrintedMs = progress.status.elapsedMs;
       const left = secondsLeft();
       const running = [...shares.values()].map((share) => `${Math.floor(100 * share)} %`).join(', ');

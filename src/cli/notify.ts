@@ -1,3 +1,15 @@
+/**
+ * Notices of a search to people who are not looking.
+ *
+ * Role: decides from the status of a search what is worth a notice, and delivers each to every target: a web address that gets a
+ * POST, or a shell command that gets standard input. Non-role: what is shown on the terminal.
+ *
+ * - NTC-1 A notice never disturbs a search: nothing here throws or is waited for while it runs. A target that fails is named once
+ *   on the terminal, without its address.
+ * - NTC-2 Each budget and each stall is announced once; new bests at most once a minute, the newest one, and with the end.
+ * - NTC-3 Notices reach a target one after the other, in order. At most `mostWaiting` wait: a new best is dropped before that.
+ * - NTC-4 The end waits for its own notice, but no longer than `longestEndMs`.
+ */
 import { errorMessage, PrerequisiteError } from '../domain/errors.ts';
 import { expectedSeconds } from '../domain/ladder.ts';
 import type { SearchStatus } from '../domain/messages.ts';
@@ -14,19 +26,6 @@ import {
   type Timers,
 } from '../platform/index.ts';
 import type { Ending } from './display.ts';
-
-/**
- * Notices of a search to people who are not looking.
- *
- * Role: decides from the status of a search what is worth a notice, and passes each to every target. Non-role: how it is
- * delivered (`deliver.ts`), what is shown on the terminal.
- *
- * - NTC-1 A notice never disturbs a search: nothing here throws or is waited for while it runs. A target that fails is named once
- *   on the terminal, without its address.
- * - NTC-2 Each budget and each stall is announced once; new bests at most once a minute, the newest one, and with the end.
- * - NTC-3 Notices reach a target one after the other, in order. At most `mostWaiting` wait: a new best is dropped before that.
- * - NTC-4 The end waits for its own notice, but no longer than `longestEndMs`.
- */
 
 /** Version of the body; incremented when a field changes its meaning. */
 const noticeVersion = 1;

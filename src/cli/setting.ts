@@ -1,3 +1,4 @@
+/** What a process of a lab starts with, from options and the environment: the server and its credentials, clock, workers, models. */
 import { readFileSync } from 'node:fs';
 import type { LabOptions } from '../actors/index.ts';
 import { type Access, accessOfSeedFile, withoutCredentials } from '../bus/index.ts';
@@ -32,6 +33,16 @@ function ackWaitMs(text = process.env.AIRA_ACK_WAIT_SECONDS): number {
   if (seconds >= 1 && seconds <= 3600) return Math.round(seconds * 1000);
   const message = `AIRA_ACK_WAIT_SECONDS must be a number from 1 to 3600, got ${JSON.stringify(text)}`;
   throw new PrerequisiteError('ack-wait', message, 'correct or unset it');
+}
+
+/** Address of a NATS server, and files with the credentials for it. */
+export interface NatsOptions {
+  nats?: string;
+  natsCreds?: string;
+  natsNkey?: string;
+  natsCa?: string;
+  natsCert?: string;
+  natsKey?: string;
 }
 
 export interface SystemOptions extends NatsOptions {
@@ -124,16 +135,6 @@ export function recordedAgents(home: string, search: SearchId): SearchSpec['agen
   } finally {
     reader.close();
   }
-}
-
-/** Address of a NATS server, and files with the credentials for it. */
-export interface NatsOptions {
-  nats?: string;
-  natsCreds?: string;
-  natsNkey?: string;
-  natsCa?: string;
-  natsCert?: string;
-  natsKey?: string;
 }
 
 /** Secrets come from files or the environment: every user of the machine can read arguments. */

@@ -1,3 +1,7 @@
+/**
+ * A lab or a search as files that can be read back: `aira backup` and `aira restore` of a home, `aira export --format ro-crate` and
+ * `aira import` of a search.
+ */
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command, InvalidArgumentError } from 'commander';
@@ -14,12 +18,12 @@ import { homeOption, jsonOption, option, pathArgument, withOptions } from '../op
 import { hiddenScores, reportOf } from './report.ts';
 import { versionLine } from './setup.ts';
 
-interface Options {
+interface BackupOptions {
   home: string;
   json?: boolean;
 }
 
-function print(verb: string, manifest: BackupManifest, to: string, { json }: Options): number {
+function print(verb: string, manifest: BackupManifest, to: string, { json }: BackupOptions): number {
   const bytes = manifest.files.reduce((sum, file) => sum + file.bytes, 0);
   const { searches } = manifest;
   process.stdout.write(
@@ -36,13 +40,13 @@ export function backupCommands(done: (code: number) => void): Command[] {
   const backup = new Command('backup')
     .description('copy a lab to a new folder, also while its searches run')
     .addArgument(folderArgument())
-    .action((folder: string, options: Options) =>
+    .action((folder: string, options: BackupOptions) =>
       done(print('copied', backUp(options.home, folder, systemClock.now()), folder, options)),
     );
   const restored = new Command('restore')
     .description('make a lab of a backup, in a home without one')
     .addArgument(folderArgument())
-    .action((folder: string, options: Options) =>
+    .action((folder: string, options: BackupOptions) =>
       done(print('restored', restore(folder, options.home, systemClock.now()), options.home, options)),
     );
   return [backup, restored].map((command) => withOptions(command, homeOption(), jsonOption()));

@@ -1,3 +1,4 @@
+/** `aira dashboard`, and the dashboard that `aira launch --dashboard` opens: the server, connected to its labs. */
 import { spawn } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -33,6 +34,17 @@ function openInBrowser(path: string): void {
   const browser = spawn(program, [path], { stdio: 'ignore', detached: true });
   browser.on('error', () => undefined);
   browser.unref();
+}
+
+/**
+ * A page that leads a browser to the dashboard. The token is in this file, which only its owner can read, because every user
+ * of a machine can read the arguments of a browser.
+ */
+function privateLink(home: string, url: string): { readonly path: string; remove(): void } {
+  const path = join(home, 'dashboard.html');
+  const page = `<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=${url}"><title>Aira</title>\n`;
+  writeFileSync(path, page, { mode: 0o600 });
+  return { path, remove: () => rmSync(path, { force: true }) };
 }
 
 async function dashboard(options: DashboardOptions): Promise<number> {
@@ -224,15 +236,4 @@ export async function openDashboard(
       setting.closeReading();
     },
   };
-}
-
-/**
- * A page that leads a browser to the dashboard. The token is in this file, which only its owner can read, because every user
- * of a machine can read the arguments of a browser.
- */
-function privateLink(home: string, url: string): { readonly path: string; remove(): void } {
-  const path = join(home, 'dashboard.html');
-  const page = `<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=${url}"><title>Aira</title>\n`;
-  writeFileSync(path, page, { mode: 0o600 });
-  return { path, remove: () => rmSync(path, { force: true }) };
 }

@@ -1,3 +1,9 @@
+/**
+ * `aira doctor`: what this machine needs to run a lab, and with `worker` what it needs to train for a lab elsewhere.
+ *
+ * Role: printing the checks; address, TLS, credential, archive, clock, evaluators and scratch of a worker. Non-role: programs,
+ * GPU and driver of the machine itself (evaluators/doctor.ts).
+ */
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { type TLSSocket, connect as tlsConnect } from 'node:tls';
@@ -73,13 +79,6 @@ export function doctorCommand(done: (code: number) => void): Command {
   command.addCommand(withOptions(worker, homeOption(), ...natsOptions(), storage, jsonOption()));
   return withOptions(command, homeOption(), jsonOption());
 }
-
-/**
- * `aira doctor worker`: what a machine needs to train for a lab elsewhere.
- *
- * Role: address, TLS, credential, archive, clock, evaluators, scratch. Non-role: programs, GPU and driver of the machine itself
- * (evaluators/doctor.ts).
- */
 
 const connectWithinMs = 5000;
 /** Below this a difference is that of the network's delay, or harmless: clocks are for records only. */

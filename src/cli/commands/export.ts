@@ -1,3 +1,7 @@
+/**
+ * `aira export`: the tables or tracker runs of a search, or a pattern or trained weights as a directory of Hugging Face. A search
+ * as one file is in `copies.ts`.
+ */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command } from 'commander';
@@ -150,6 +154,56 @@ async function evaluate(options: ExportOptions, python: string): Promise<void> {
   );
 }
 
+interface TableOptions {
+  readonly home: string;
+  readonly json?: boolean;
+  readonly out?: string;
+  readonly withTest?: boolean;
+}
+
+/** `aira export SEARCH --to …`: the search in the folder of an experiment tracker. */
+async function exportRuns(search: SearchId, options: TableOptions & { readonly to: Tracker }): Promise<number> {
+  const { home, to: tracker } = options;
+  const tests = options.withTest ? await hiddenScores(home, search, 'export --with-test') : [];
+  const reader = readArchive(home);
+  try {
+    const written = await writeRuns(reader, search, { tracker, folder: pathArgument(options.out ?? search), tests });
+    const { version, runs, show } = written;
+    process.stdout.write(
+      options.json
+        ? `${jsonLine(written)}\n`
+        : `${runs} run${runs === 1 ? '' : 's'} written by ${tracker} ${printable(version)}; show them with: ${printable(show)}\n`,
+    );
+    return exitCodes.ok;
+  } finally {
+    reader.close();
+  }
+}
+
+/** `aira export SEARCH --format …`: the tables of a search, one file each. */
+async function exportTables(
+  search: SearchId,
+  options: TableOptions & { readonly format: TableFormat },
+): Promise<number> {
+  const { home, format } = options;
+  const tests = options.withTest ? await hiddenScores(home, search, 'export --with-test') : [];
+  const reader = readArchive(home);
+  try {
+    const folder = pathArgument(options.out ?? search);
+    const written = await writeTables(reader, search, { format, folder, tests });
+    for (const { name, path, rows } of written) {
+      process.stdout.write(
+        options.json
+          ? `${jsonLine({ table: name, path, rows })}\n`
+          : `${`${rows}`.padStart(7)} ${name.padEnd(11)} ${printable(path)}\n`,
+      );
+    }
+    return exitCodes.ok;
+  } finally {
+    reader.close();
+  }
+}
+
 async function exported(what: string | undefined, options: ExportOptions): Promise<number> {
   const { as: form, out, format, to } = options;
   if (to !== undefined) {
@@ -239,51 +293,4 @@ export function exportCommand(done: (code: number) => void): Command {
     option('--with-test', 'tables and runs: add hidden test scores of a finished search; the access is recorded'),
     jsonOption(),
   );
-}
-
-interface Options {
-  readonly home: string;
-  readonly json?: boolean;
-  readonly out?: string;
-  readonly withTest?: boolean;
-}
-
-/** `aira export SEARCH --to …`: the search in the folder of an experiment tracker. */
-async function exportRuns(search: SearchId, options: Options & { readonly to: Tracker }): Promise<number> {
-  const { home, to: tracker } = options;
-  const tests = options.withTest ? await hiddenScores(home, search, 'export --with-test') : [];
-  const reader = readArchive(home);
-  try {
-    const written = await writeRuns(reader, search, { tracker, folder: pathArgument(options.out ?? search), tests });
-    const { version, runs, show } = written;
-    process.stdout.write(
-      options.json
-        ? `${jsonLine(written)}\n`
-        : `${runs} run${runs === 1 ? '' : 's'} written by ${tracker} ${printable(version)}; show them with: ${printable(show)}\n`,
-    );
-    return exitCodes.ok;
-  } finally {
-    reader.close();
-  }
-}
-
-/** `aira export SEARCH --format …`: the tables of a search, one file each. */
-async function exportTables(search: SearchId, options: Options & { readonly format: TableFormat }): Promise<number> {
-  const { home, format } = options;
-  const tests = options.withTest ? await hiddenScores(home, search, 'export --with-test') : [];
-  const reader = readArchive(home);
-  try {
-    const folder = pathArgument(options.out ?? search);
-    const written = await writeTables(reader, search, { format, folder, tests });
-    for (const { name, path, rows } of written) {
-      process.stdout.write(
-        options.json
-          ? `${jsonLine({ table: name, path, rows })}\n`
-          : `${`${rows}`.padStart(7)} ${name.padEnd(11)} ${printable(path)}\n`,
-      );
-    }
-    return exitCodes.ok;
-  } finally {
-    reader.close();
-  }
 }

@@ -1,3 +1,7 @@
+/**
+ * Parts of a user's own: `aira init` writes a workspace with one of each; `aira primitive`, `aira scaffold` and `aira task` check
+ * and list them. What is valid is decided elsewhere: by Python (primitives), `agents` (scaffolds) and `tasks`.
+ */
 import { cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Command } from 'commander';
@@ -26,6 +30,8 @@ import {
   scaffoldsOption,
   withOptions,
 } from '../options.ts';
+
+const colours = coloursFor(process.stdout);
 
 /** What `aira init` copies as it is. */
 const template = join(packageRoot, 'templates', 'workspace');
@@ -152,8 +158,6 @@ export function scaffoldCommand(done: (code: number) => void): Command {
     .addCommand(checking)
     .addCommand(withOptions(ls, homeOption(), scaffoldsOption()));
 }
-
-const colours = coloursFor(process.stdout);
 
 const marks = { ok: colours.green('ok  '), failed: colours.red('no  '), skipped: colours.yellow('--  ') } as const;
 

@@ -1,3 +1,4 @@
+/** Components of a lab in processes of their own: how one connects to a NATS server, `aira archive` and `aira agent`. */
 import { existsSync } from 'node:fs';
 import { Argument, Command } from 'commander';
 import {
@@ -40,7 +41,50 @@ import { labOptions, natsOptions, type SystemOptions, unseparated } from '../set
 import { archiveInitCommand } from './credentials.ts';
 import { ensureSetUp } from './setup.ts';
 
-/** The components of a lab as separate processes, connected to one NATS server. */
+/** Other keys are of a whole lab. */
+export type PartOptions = Omit<SystemOptions, 'port' | 'replay'>;
+
+export const say = (sentence: string): boolean => process.stderr.write(`${sentence}\n`);
+
+/** Runs components until they end or are interrupted. */
+async function untilEnded(parts: readonly Component[]): Promise<number> {
+  const interrupts = onInterrupt(() => {
+    for (const part of parts) part.drain();
+  });
+  const ends = await Promise.all(parts.map((part) => part.ended));
+  interrupts.dispose();
+  const error = ends.find((end) => end !== null);
+  if (error) throw error;
+  return interrupts.code() ?? exitCodes.ok;
+}
+
+interface Connection {
+  readonly setting: Awaited<ReturnType<typeof labOptions>>;
+  readonly lab: ComponentDeps;
+  /** Address of the server. */
+  readonly url: string;
+}
+
+export async function connectPart(options: PartOptions, role: Role): Promise<Connection> {
+  await ensureSetUp();
+  // A worker trains for whichever search has jobs: it offers every primitive that it finds.
+  const primitives = role === 'worker' ? primitiveFolders(options.primitives ?? []) : [];
+  const setting = await labOptions({ ...options, primitives });
+  const { url, access, home, ackWaitMs, clock, timers, log } = setting;
+  if (url === null) {
+    throw new PrerequisiteError(
+      'nats-url',
+      'a separate component needs the address of a NATS server',
+      'give --nats, or set NATS_URL',
+    );
+  }
+  // A worker needs no home, and its machine may have no room for one.
+  if (role !== 'worker' || existsSync(home)) privateHome(home);
+  const buses = roleConnections({ url, access }, home, { limits: limitsFor(ackWaitMs), clock, log });
+  const bus = await buses.open(role);
+  if (role !== 'archive' && !(await bus.separatesRoles())) say(unseparated(url));
+  return { setting, lab: { bus, tokenOf: tokensOf(home), ackWaitMs, clock, timers, log }, url };
+}
 
 async function serveArchive(options: PartOptions & { port?: number }): Promise<number> {
   if (options.nats !== undefined) {
@@ -136,51 +180,4 @@ export function agentCommand(done: (code: number) => void): Command {
     programOption(),
     unsafeOption(),
   );
-}
-
-/** What the commands have in common that run one component of a lab in a process of its own, connected to a NATS server. */
-
-/** Other keys are of a whole lab. */
-export type PartOptions = Omit<SystemOptions, 'port' | 'replay'>;
-
-export const say = (sentence: string): boolean => process.stderr.write(`${sentence}\n`);
-
-/** Runs components until they end or are interrupted. */
-async function untilEnded(parts: readonly Component[]): Promise<number> {
-  const interrupts = onInterrupt(() => {
-    for (const part of parts) part.drain();
-  });
-  const ends = await Promise.all(parts.map((part) => part.ended));
-  interrupts.dispose();
-  const error = ends.find((end) => end !== null);
-  if (error) throw error;
-  return interrupts.code() ?? exitCodes.ok;
-}
-
-interface Connection {
-  readonly setting: Awaited<ReturnType<typeof labOptions>>;
-  readonly lab: ComponentDeps;
-  /** Address of the server. */
-  readonly url: string;
-}
-
-export async function connectPart(options: PartOptions, role: Role): Promise<Connection> {
-  await ensureSetUp();
-  // A worker trains for whichever search has jobs: it offers every primitive that it finds.
-  const primitives = role === 'worker' ? primitiveFolders(options.primitives ?? []) : [];
-  const setting = await labOptions({ ...options, primitives });
-  const { url, access, home, ackWaitMs, clock, timers, log } = setting;
-  if (url === null) {
-    throw new PrerequisiteError(
-      'nats-url',
-      'a separate component needs the address of a NATS server',
-      'give --nats, or set NATS_URL',
-    );
-  }
-  // A worker needs no home, and its machine may have no room for one.
-  if (role !== 'worker' || existsSync(home)) privateHome(home);
-  const buses = roleConnections({ url, access }, home, { limits: limitsFor(ackWaitMs), clock, log });
-  const bus = await buses.open(role);
-  if (role !== 'archive' && !(await bus.separatesRoles())) say(unseparated(url));
-  return { setting, lab: { bus, tokenOf: tokensOf(home), ackWaitMs, clock, timers, log }, url };
 }

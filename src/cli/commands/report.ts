@@ -1,3 +1,9 @@
+/**
+ * `aira report`: the page of a search or a scale plan, written into the home, and its summary.
+ *
+ * Role: which hidden scores a page may show, and where it is written; other commands that end a search or a plan write theirs here.
+ * Non-role: what a page says (`views`, `report`).
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';

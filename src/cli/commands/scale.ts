@@ -1,3 +1,9 @@
+/**
+ * `aira scale`: trains patterns at growing sizes and budgets, or checks the learning rates of a plan (`--sweep`).
+ *
+ * Role: reading the plan, its data, the devices that train it, the order of the steps. Non-role: models and prices (`scale`), the
+ * life of a plan (`actors`), zero-shot accuracies (`zeroShot.ts`).
+ */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Argument, Command } from 'commander';
@@ -115,154 +121,6 @@ async function requireData({ data }: ScaleFile, home: string, python: string): P
   });
 }
 
-async function resolved(
-  file: ScaleFile,
-  { home, python, primitives }: { home: string; python: string; primitives: readonly string[] },
-): Promise<ResolvedPlan> {
-  const data = dataFolder(home);
-  const name = dataNameOf(file.data);
-  const imported = () => (existsSync(join(data, name)) ? tokenData(join(data, name)).vocabulary : null);
-  const vocabulary = vocabularyOf(file.data, imported);
-  const machine = await machineOf(file, await inspectMachine(python));
-  let reader: ArchiveReader | null = null;
-  const open = (): ArchiveReader => {
-    reader ??= readArchive(home);
-    return reader;
-  };
-  try {
-    return await resolvePlan(file, { python, primitives, machine, vocabulary, open });
-  } finally {
-    (reader as ArchiveReader | null)?.close();
-  }
-}
-
-/** Losses that the archive has already. */
-function knownLosses(home: string, search: SearchId): number {
-  if (!isThere(archivePath(home), home)) return 0;
-  const reader = readArchive(home);
-  try {
-    return reader.searches.exists(search) ? scaleObservations(reader, search).length : 0;
-  } finally {
-    reader.close();
-  }
-}
-
-/** Trains a plan to its end, or until it is interrupted. */
-async function train(
-  spec: SearchSpec,
-  source: string,
-  crew: ScaleCrew,
-  options: ScaleOptions,
-  display: ScaleDisplay,
-): Promise<'finished' | 'stopped'> {
-  const setting = await labOptions(options);
-  const lab = await openLab({ ...setting, workers: { ...setting.workers, scale: crew.declared } }, ['agents']);
-  const heartbeats = await lab.viewer.watchHeartbeats((heartbeat) => {
-    if (heartbeat.kind === 'worker') display.worker(heartbeat.state);
-  });
-  const workers = lab.startWorkers(crew.devices, ['scale']);
-  try {
-    display.started(spec, knownLosses(options.home, spec.id));
-    const running = lab.runScale(spec, source, (progress) => display.progress(progress));
-    // A training takes hours: workers write a checkpoint and return their job, instead of ending it.
-    const interrupts = onInterrupt(() => {
-      for (const worker of workers) worker.stop();
-      running.drain();
-    });
-    const noWorkers = Promise.all(workers.map(({ ended }) => ended)).then((ends) => {
-      const error = ends.find((end) => end !== null);
-      if (workers.length > 0 && error) throw toError(error);
-    });
-    try {
-      const end = await Promise.race([running.ended, lab.failed, noWorkers.then(() => running.ended)]);
-      if (end.how === 'failed') throw end.error;
-      return end.how;
-    } finally {
-      interrupts.dispose();
-    }
-  } finally {
-    for (const worker of workers) worker.stop();
-    await Promise.all(workers.map(({ ended }) => ended));
-    await heartbeats.stop();
-    await lab.close();
-  }
-}
-
-async function scale(argument: string, options: ScaleOptions): Promise<number> {
-  const { file, source, family } = readPlan(argument);
-  if (options.sweep && options.workers === 0) {
-    const message = '--sweep trains on this machine, and --workers 0 says that others train';
-    throw new PrerequisiteError('scale-options', message, 'leave --workers out');
-  }
-  // Missing rows are found before the hours of training.
-  for (const each of options.evaluate ?? []) digestOfItems(each);
-  const python = await findPython();
-  const primitives = primitiveFolders(options.primitives ?? [], argument);
-  const plan = await resolved(file, { home: options.home, python, primitives });
-  if (options.dryRun) {
-    process.stdout.write(forecastText(plan));
-    return exitCodes.ok;
-  }
-  const json = options.json === true;
-  outliveOutput();
-  requireHome(options.home);
-  const storage = options.storage ?? resolve(options.home, 'scale');
-  makeFolder(storage);
-  const crew = await crewFor(plan.machine, file, options.workers ?? 'auto', storage, python);
-  const trained = new Set((options.sweep ? smallestRuns(plan.runs) : plan.runs).map(({ planned }) => planned.run));
-  requireRoom(
-    plan.points.map(({ point }) => point).filter(({ run }) => trained.has(run)),
-    crew,
-  );
-  makeFolder(dataFolder(options.home));
-  await requireData(file, options.home, python);
-  if (options.sweep) return await sweepRates(plan, { python, data: dataFolder(options.home), storage, json });
-  const spec = await planSpec(plan, { family, data: dataFolder(options.home) });
-  checkSize(spec, source);
-  const display = scaleDisplay((line) => process.stdout.write(line), json, crew.devices.length);
-  const how = await train(spec, source, crew, { ...options, primitives: plan.primitives }, display);
-  if (how === 'stopped') {
-    process.stderr.write('stopped at a checkpoint; run the same command again to resume\n');
-    return exitCodes.interrupted;
-  }
-  if (options.evaluate) {
-    const asked = {
-      ...{ home: options.home, search: spec.id, data: join(dataFolder(options.home), dataNameOf(file.data)) },
-      ...{ primitives: plan.primitives, tasks: options.evaluate },
-    };
-    await evaluateZeroShot(python, asked, (text, left) => {
-      if (!json) process.stdout.write(`${text} (${left} to score)\n`);
-    });
-  }
-  return showScaleResults(options.home, spec, source, json);
-}
-
-export function scaleCommand(done: (code: number) => void): Command {
-  const command = new Command('scale')
-    .description('train patterns at growing sizes and budgets; resumes if interrupted')
-    .addArgument(new Argument('<plan>', 'a scale plan, or a finished search to scale with the default plan'))
-    .action(async (argument: string, options: ScaleOptions) => done(await scale(argument, options)));
-  return withOptions(
-    command,
-    homeOption(),
-    option('--dry-run', 'print models, FLOPs, device time, memory and disk without starting anything'),
-    option(
-      '--sweep',
-      'instead of the plan, train its smallest models here at half, once and twice their learning rate, and say whether it stands',
-    ).conflicts(['dryRun', 'evaluate', 'nats']),
-    option(
-      '--evaluate <task=file>',
-      'after the plan, score its largest models zero-shot on rows of a task as JSON lines; repeatable',
-    ).argParser(taskItems),
-    option('--workers <number>', 'parallel trainings here; 0 if workers run elsewhere').argParser(workerNumber),
-    primitivesOption(),
-    option('--storage <dir>', 'checkpoints and weights (default: scale/ in the home)').argParser(pathArgument),
-    option('--port <number>', 'port of the embedded NATS server (default: any free port)').argParser(portNumber),
-    ...natsOptions(),
-    jsonOption(),
-  );
-}
-
 /** Sustained FLOP/s of a device where a plan says nothing: one core with AVX-512 at micro sizes, and 40 % of an H200. */
 const sustained: Readonly<Record<DeviceClass, number>> = { cpu: 2e10, cuda: 4e14 };
 /** Peak of dense bfloat16 of an H200; a CPU's is unknown. */
@@ -357,6 +215,79 @@ function requireRoom(points: readonly ScalePoint[], { devices, declared }: Scale
   );
 }
 
+async function resolved(
+  file: ScaleFile,
+  { home, python, primitives }: { home: string; python: string; primitives: readonly string[] },
+): Promise<ResolvedPlan> {
+  const data = dataFolder(home);
+  const name = dataNameOf(file.data);
+  const imported = () => (existsSync(join(data, name)) ? tokenData(join(data, name)).vocabulary : null);
+  const vocabulary = vocabularyOf(file.data, imported);
+  const machine = await machineOf(file, await inspectMachine(python));
+  let reader: ArchiveReader | null = null;
+  const open = (): ArchiveReader => {
+    reader ??= readArchive(home);
+    return reader;
+  };
+  try {
+    return await resolvePlan(file, { python, primitives, machine, vocabulary, open });
+  } finally {
+    (reader as ArchiveReader | null)?.close();
+  }
+}
+
+/** Losses that the archive has already. */
+function knownLosses(home: string, search: SearchId): number {
+  if (!isThere(archivePath(home), home)) return 0;
+  const reader = readArchive(home);
+  try {
+    return reader.searches.exists(search) ? scaleObservations(reader, search).length : 0;
+  } finally {
+    reader.close();
+  }
+}
+
+/** Trains a plan to its end, or until it is interrupted. */
+async function train(
+  spec: SearchSpec,
+  source: string,
+  crew: ScaleCrew,
+  options: ScaleOptions,
+  display: ScaleDisplay,
+): Promise<'finished' | 'stopped'> {
+  const setting = await labOptions(options);
+  const lab = await openLab({ ...setting, workers: { ...setting.workers, scale: crew.declared } }, ['agents']);
+  const heartbeats = await lab.viewer.watchHeartbeats((heartbeat) => {
+    if (heartbeat.kind === 'worker') display.worker(heartbeat.state);
+  });
+  const workers = lab.startWorkers(crew.devices, ['scale']);
+  try {
+    display.started(spec, knownLosses(options.home, spec.id));
+    const running = lab.runScale(spec, source, (progress) => display.progress(progress));
+    // A training takes hours: workers write a checkpoint and return their job, instead of ending it.
+    const interrupts = onInterrupt(() => {
+      for (const worker of workers) worker.stop();
+      running.drain();
+    });
+    const noWorkers = Promise.all(workers.map(({ ended }) => ended)).then((ends) => {
+      const error = ends.find((end) => end !== null);
+      if (workers.length > 0 && error) throw toError(error);
+    });
+    try {
+      const end = await Promise.race([running.ended, lab.failed, noWorkers.then(() => running.ended)]);
+      if (end.how === 'failed') throw end.error;
+      return end.how;
+    } finally {
+      interrupts.dispose();
+    }
+  } finally {
+    for (const worker of workers) worker.stop();
+    await Promise.all(workers.map(({ ended }) => ended));
+    await heartbeats.stop();
+    await lab.close();
+  }
+}
+
 interface SweepPlace {
   readonly python: string;
   /** The data folder of the home, with the plan's data in it. */
@@ -404,4 +335,79 @@ async function sweepRates(plan: ResolvedPlan, { python, data, storage, json }: S
     });
   }
   return exitCodes.ok;
+}
+
+async function scale(argument: string, options: ScaleOptions): Promise<number> {
+  const { file, source, family } = readPlan(argument);
+  if (options.sweep && options.workers === 0) {
+    const message = '--sweep trains on this machine, and --workers 0 says that others train';
+    throw new PrerequisiteError('scale-options', message, 'leave --workers out');
+  }
+  // Missing rows are found before the hours of training.
+  for (const each of options.evaluate ?? []) digestOfItems(each);
+  const python = await findPython();
+  const primitives = primitiveFolders(options.primitives ?? [], argument);
+  const plan = await resolved(file, { home: options.home, python, primitives });
+  if (options.dryRun) {
+    process.stdout.write(forecastText(plan));
+    return exitCodes.ok;
+  }
+  const json = options.json === true;
+  outliveOutput();
+  requireHome(options.home);
+  const storage = options.storage ?? resolve(options.home, 'scale');
+  makeFolder(storage);
+  const crew = await crewFor(plan.machine, file, options.workers ?? 'auto', storage, python);
+  const trained = new Set((options.sweep ? smallestRuns(plan.runs) : plan.runs).map(({ planned }) => planned.run));
+  requireRoom(
+    plan.points.map(({ point }) => point).filter(({ run }) => trained.has(run)),
+    crew,
+  );
+  makeFolder(dataFolder(options.home));
+  await requireData(file, options.home, python);
+  if (options.sweep) return await sweepRates(plan, { python, data: dataFolder(options.home), storage, json });
+  const spec = await planSpec(plan, { family, data: dataFolder(options.home) });
+  checkSize(spec, source);
+  const display = scaleDisplay((line) => process.stdout.write(line), json, crew.devices.length);
+  const how = await train(spec, source, crew, { ...options, primitives: plan.primitives }, display);
+  if (how === 'stopped') {
+    process.stderr.write('stopped at a checkpoint; run the same command again to resume\n');
+    return exitCodes.interrupted;
+  }
+  if (options.evaluate) {
+    const asked = {
+      ...{ home: options.home, search: spec.id, data: join(dataFolder(options.home), dataNameOf(file.data)) },
+      ...{ primitives: plan.primitives, tasks: options.evaluate },
+    };
+    await evaluateZeroShot(python, asked, (text, left) => {
+      if (!json) process.stdout.write(`${text} (${left} to score)\n`);
+    });
+  }
+  return showScaleResults(options.home, spec, source, json);
+}
+
+export function scaleCommand(done: (code: number) => void): Command {
+  const command = new Command('scale')
+    .description('train patterns at growing sizes and budgets; resumes if interrupted')
+    .addArgument(new Argument('<plan>', 'a scale plan, or a finished search to scale with the default plan'))
+    .action(async (argument: string, options: ScaleOptions) => done(await scale(argument, options)));
+  return withOptions(
+    command,
+    homeOption(),
+    option('--dry-run', 'print models, FLOPs, device time, memory and disk without starting anything'),
+    option(
+      '--sweep',
+      'instead of the plan, train its smallest models here at half, once and twice their learning rate, and say whether it stands',
+    ).conflicts(['dryRun', 'evaluate', 'nats']),
+    option(
+      '--evaluate <task=file>',
+      'after the plan, score its largest models zero-shot on rows of a task as JSON lines; repeatable',
+    ).argParser(taskItems),
+    option('--workers <number>', 'parallel trainings here; 0 if workers run elsewhere').argParser(workerNumber),
+    primitivesOption(),
+    option('--storage <dir>', 'checkpoints and weights (default: scale/ in the home)').argParser(pathArgument),
+    option('--port <number>', 'port of the embedded NATS server (default: any free port)').argParser(portNumber),
+    ...natsOptions(),
+    jsonOption(),
+  );
 }
