@@ -1,3 +1,4 @@
+/** The archivist: its machine, the comparison of queue and ledger, the publisher of the outbox, the group commit. */
 import { assign, fromCallback, fromPromise, setup } from 'xstate';
 import { type Bus, type Handlers, type Meta, openResult } from '../bus/index.ts';
 import { errorMessage, RetryableError, TerminalError, toError } from '../domain/errors.ts';

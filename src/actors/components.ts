@@ -1,3 +1,4 @@
+/** Starts each component of a lab with its dependencies: the connection of its role, clock, tokens, evaluators, thinking. */
 import { randomUUID } from 'node:crypto';
 import { type ThinkDeps, think } from '../agents/index.ts';
 import {

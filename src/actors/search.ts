@@ -1,3 +1,4 @@
+/** A search: the machine of its phases, and the steps of its ladder that they take. */
 import { assign, fromCallback, fromPromise, setup } from 'xstate';
 import { AggregationError, aggregate, conditionings, type Pattern, type ScoredNode } from '../aggregation/index.ts';
 import type { Bus } from '../bus/index.ts';
