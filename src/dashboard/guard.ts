@@ -1,3 +1,4 @@
+/** Which requests the dashboard answers, and how it answers one that it refuses. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { Context, MiddlewareHandler } from 'hono';

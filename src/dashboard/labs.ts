@@ -1,3 +1,4 @@
+/** One home of the dashboard: its views, its lab while one runs, and the events that its browsers listen to. */
 import { basename, resolve } from 'node:path';
 import type { Context } from 'hono';
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming';

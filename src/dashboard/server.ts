@@ -11,57 +11,6 @@ import { apiVersion, commandSchema, type Labs, nodesQuerySchema, studiesOf, stud
 import { guard, HttpProblem, isLoopback, problemAnswer, requested } from './guard.ts';
 import { EventStreams, type LabsDeps, namedHomes, type ServedHome } from './labs.ts';
 
-const types: Readonly<Record<string, string>> = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.svg': 'image/svg+xml',
-  '.png': 'image/png',
-  '.ico': 'image/x-icon',
-  '.json': 'application/json',
-  '.woff2': 'font/woff2',
-};
-
-/** Below this a compressed answer saves nothing. */
-const leastCompressed = 1_000;
-
-/** Vite names what it builds by a hash of its content. */
-const hashed = /-[A-Za-z0-9_-]{8,}\.[a-z0-9]+$/;
-
-/** An answer, compressed for a browser that can read it. */
-function compressed(context: Context, body: string | Buffer, type: string, status: 200 | 503 = 200): Response {
-  context.header('Content-Type', type);
-  context.header('Vary', 'Accept-Encoding');
-  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-  const canGzip = /\bgzip\b/.test(context.req.header('accept-encoding') ?? '');
-  if (!canGzip || bytes.length < leastCompressed) return context.body(new Uint8Array(bytes), status);
-  context.header('Content-Encoding', 'gzip');
-  // Level 1: ten times faster than the usual one, and a fifth larger.
-  return context.body(new Uint8Array(gzipSync(bytes, { level: 1 })), status);
-}
-
-const notBuilt = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Aira</title></head><body>
-<p>The pages of the dashboard are not built. Build them with <code>npm run build</code>, then reload. The data is at <a href="/api/labs">/api/labs</a>.</p>
-</body></html>
-`;
-
-/**
- * The built pages. An address without a file of its own is one of the page's, which reads it itself. Files named by their
- * content never change; the page that names them is requested each time.
- */
-function page(context: Context, folder: string): Response {
-  const index = join(folder, 'index.html');
-  if (!existsSync(index)) return compressed(context, notBuilt, 'text/html; charset=utf-8', 503);
-  const path = resolve(folder, `.${decodeURIComponent(new URL(context.req.url).pathname)}`);
-  const isInside = path.startsWith(resolve(folder) + sep);
-  const isFile = isInside && existsSync(path) && statSync(path).isFile();
-  if (!isFile && extname(path) !== '') throw new HttpProblem(404, 'unknown-page', 'there is no such file', null);
-  const file = isFile ? path : index;
-  const immutable = file !== index && hashed.test(file);
-  context.header('Cache-Control', immutable ? 'public, max-age=31536000, immutable' : 'no-cache');
-  return compressed(context, readFileSync(file), types[extname(file)] ?? 'application/octet-stream');
-}
-
 export interface DashboardOptions extends LabsDeps {
   readonly host: string;
   /** 0 for a free one. */
@@ -77,6 +26,60 @@ export interface Dashboard {
   readonly url: string;
   readonly port: number;
   close(): Promise<void>;
+}
+
+/**
+ * Starts the server of `aira dashboard`.
+ *
+ * Role: HTTP over the views of some homes, events, the built pages, commands of people. Non-role: figures (views), what a
+ * command does (the archivist).
+ *
+ * DAS-1  It opens archives read-only and asks no other host: a home that was copied, or whose search has ended, is shown like
+ *        one that runs.
+ * DAS-2  Every answer passes the guard, and none has a stack.
+ *
+ * @throws PrerequisiteError `port-in-use`, `address`; of the first home if none can be read.
+ */
+export async function startDashboard(options: DashboardOptions): Promise<Dashboard> {
+  const { host, pages, timers, log, token = newToken() } = options;
+  const homes = namedHomes(options);
+  const streams = new Map(homes.map((home) => [home, new EventStreams(home, timers, log)] as const));
+  const loopback = isLoopback(host);
+  let port = options.port;
+  const app = new Hono({ strict: false });
+  app.onError((thrown, context) => problemAnswer(thrown, context, log));
+  app.use('*', guard({ token, loopback, hosts: [host.includes(':') ? `[${host}]` : host], port: () => port }));
+  app.get('/api/labs', (c) => {
+    const labs: Labs = { version: apiVersion, labs: homes.map((home) => home.summary()) };
+    return answer(c, labs);
+  });
+  for (const [home, events] of streams) app.route(`/api/labs/${home.name}`, homeRoutes(home, events));
+  const [first] = homes;
+  const firstEvents = first && streams.get(first);
+  if (first && firstEvents) app.route('/api', homeRoutes(first, firstEvents));
+  app.all('/api/*', () => {
+    throw new HttpProblem(404, 'unknown-path', 'the API has no such path', 'see docs/dashboard.md');
+  });
+  app.get('*', (c) => page(c, pages));
+  app.all('*', () => {
+    throw new HttpProblem(405, 'method', 'this path is for reading', null);
+  });
+  const listening = await listen(app, host, port);
+  ({ port } = listening);
+  for (const home of homes) home.start();
+  const shown = host.includes(':') ? `[${host}]` : host;
+  return {
+    url: `http://${shown}:${port}/#token=${token}`,
+    port,
+    async close() {
+      for (const events of streams.values()) events.close();
+      const { server } = listening;
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      if ('closeAllConnections' in server) server.closeAllConnections();
+      await closed;
+      await Promise.all(homes.map((home) => home.close()));
+    },
+  };
 }
 
 /** A candidate may have 400,000 characters, and JSON escapes some. */
@@ -168,56 +171,53 @@ function listen(app: Hono, host: string, port: number): Promise<{ server: Server
   });
 }
 
+const types: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.ico': 'image/x-icon',
+  '.json': 'application/json',
+  '.woff2': 'font/woff2',
+};
+
+/** Below this a compressed answer saves nothing. */
+const leastCompressed = 1_000;
+
+/** Vite names what it builds by a hash of its content. */
+const hashed = /-[A-Za-z0-9_-]{8,}\.[a-z0-9]+$/;
+
+/** An answer, compressed for a browser that can read it. */
+function compressed(context: Context, body: string | Buffer, type: string, status: 200 | 503 = 200): Response {
+  context.header('Content-Type', type);
+  context.header('Vary', 'Accept-Encoding');
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+  const canGzip = /\bgzip\b/.test(context.req.header('accept-encoding') ?? '');
+  if (!canGzip || bytes.length < leastCompressed) return context.body(new Uint8Array(bytes), status);
+  context.header('Content-Encoding', 'gzip');
+  // Level 1: ten times faster than the usual one, and a fifth larger.
+  return context.body(new Uint8Array(gzipSync(bytes, { level: 1 })), status);
+}
+
+const notBuilt = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Aira</title></head><body>
+<p>The pages of the dashboard are not built. Build them with <code>npm run build</code>, then reload. The data is at <a href="/api/labs">/api/labs</a>.</p>
+</body></html>
+`;
+
 /**
- * Starts the server of `aira dashboard`.
- *
- * Role: HTTP over the views of some homes, events, the built pages, commands of people. Non-role: figures (views), what a
- * command does (the archivist).
- *
- * DAS-1  It opens archives read-only and asks no other host: a home that was copied, or whose search has ended, is shown like
- *        one that runs.
- * DAS-2  Every answer passes the guard, and none has a stack.
- *
- * @throws PrerequisiteError `port-in-use`, `address`; of the first home if none can be read.
+ * The built pages. An address without a file of its own is one of the page's, which reads it itself. Files named by their
+ * content never change; the page that names them is requested each time.
  */
-export async function startDashboard(options: DashboardOptions): Promise<Dashboard> {
-  const { host, pages, timers, log, token = newToken() } = options;
-  const homes = namedHomes(options);
-  const streams = new Map(homes.map((home) => [home, new EventStreams(home, timers, log)] as const));
-  const loopback = isLoopback(host);
-  let port = options.port;
-  const app = new Hono({ strict: false });
-  app.onError((thrown, context) => problemAnswer(thrown, context, log));
-  app.use('*', guard({ token, loopback, hosts: [host.includes(':') ? `[${host}]` : host], port: () => port }));
-  app.get('/api/labs', (c) => {
-    const labs: Labs = { version: apiVersion, labs: homes.map((home) => home.summary()) };
-    return answer(c, labs);
-  });
-  for (const [home, events] of streams) app.route(`/api/labs/${home.name}`, homeRoutes(home, events));
-  const [first] = homes;
-  const firstEvents = first && streams.get(first);
-  if (first && firstEvents) app.route('/api', homeRoutes(first, firstEvents));
-  app.all('/api/*', () => {
-    throw new HttpProblem(404, 'unknown-path', 'the API has no such path', 'see docs/dashboard.md');
-  });
-  app.get('*', (c) => page(c, pages));
-  app.all('*', () => {
-    throw new HttpProblem(405, 'method', 'this path is for reading', null);
-  });
-  const listening = await listen(app, host, port);
-  ({ port } = listening);
-  for (const home of homes) home.start();
-  const shown = host.includes(':') ? `[${host}]` : host;
-  return {
-    url: `http://${shown}:${port}/#token=${token}`,
-    port,
-    async close() {
-      for (const events of streams.values()) events.close();
-      const { server } = listening;
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      if ('closeAllConnections' in server) server.closeAllConnections();
-      await closed;
-      await Promise.all(homes.map((home) => home.close()));
-    },
-  };
+function page(context: Context, folder: string): Response {
+  const index = join(folder, 'index.html');
+  if (!existsSync(index)) return compressed(context, notBuilt, 'text/html; charset=utf-8', 503);
+  const path = resolve(folder, `.${decodeURIComponent(new URL(context.req.url).pathname)}`);
+  const isInside = path.startsWith(resolve(folder) + sep);
+  const isFile = isInside && existsSync(path) && statSync(path).isFile();
+  if (!isFile && extname(path) !== '') throw new HttpProblem(404, 'unknown-page', 'there is no such file', null);
+  const file = isFile ? path : index;
+  const immutable = file !== index && hashed.test(file);
+  context.header('Cache-Control', immutable ? 'public, max-age=31536000, immutable' : 'no-cache');
+  return compressed(context, readFileSync(file), types[extname(file)] ?? 'application/octet-stream');
 }
