@@ -1,3 +1,4 @@
+/** The tables of a search: their columns, the rows from the archive, and the formats that they are written in. */
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BasicType } from 'hyparquet-writer';
