@@ -1,3 +1,11 @@
+/**
+ * Imports data into the data folder.
+ *
+ * IMP-1. A data set under its own name is complete: it is copied to a temporary folder, checked, and renamed.
+ * IMP-2. The SHA-256 of every file is recorded, as read and verified as written, so that a later change shows.
+ * IMP-3. Only regular files are copied; a link is refused, because its target may change or be private.
+ * IMP-4. Imported data are readable: each file is read as trainers do, before the data set gets its name.
+ */
 import { createHash } from 'node:crypto';
 import {
   createReadStream,
@@ -29,15 +37,6 @@ import {
   requireShape,
   writeRecord,
 } from './dataSets.ts';
-
-/**
- * Imports data into the data folder.
- *
- * IMP-1. A data set under its own name is complete: it is copied to a temporary folder, checked, and renamed.
- * IMP-2. The SHA-256 of every file is recorded, as read and verified as written, so that a later change shows.
- * IMP-3. Only regular files are copied; a link is refused, because its target may change or be private.
- * IMP-4. Imported data are readable: each file is read as trainers do, before the data set gets its name.
- */
 
 interface ImportOptions {
   /** A data set, or a task that reads one. */

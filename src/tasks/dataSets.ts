@@ -1,3 +1,4 @@
+/** Data sets: the known ones, what is in a folder of one, and the records of what was imported. */
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -9,60 +10,6 @@ import { runTrustedModule } from './taskScripts.ts';
 /** How a data set is read: as a published benchmark, as shards of text or of tokens, or by third-party scripts. */
 export const dataKinds = ['listops', 'imdb', 'aan', 'corpus', 'raw', 'tokens'] as const;
 export type DataKind = (typeof dataKinds)[number];
-
-const columnSchema = z.strictObject({ name: z.string(), type: z.string(), nulls: z.int().nonnegative() });
-const tableSchema = z.strictObject({
-  file: z.string(),
-  rows: z.int().nonnegative(),
-  encoding: z.string(),
-  columns: z.array(columnSchema),
-});
-
-/** The result of an inspection; for large data sets, the first tables and notes. */
-export const inspectionSchema = z.strictObject({
-  files: z.int().positive(),
-  bytes: z.int().nonnegative(),
-  /** Texts that a trainer or a script reads individually. */
-  documents: z.int().nonnegative(),
-  tables: z.array(tableSchema),
-  /** Anomalies that are not errors. */
-  notes: z.array(z.string()),
-});
-export type Inspection = z.infer<typeof inspectionSchema>;
-
-const wrongSchema = z.strictObject({
-  file: z.string(),
-  row: z.int().positive().nullable(),
-  problem: z.string(),
-  remedy: z.string(),
-});
-const outputSchema = z.union([z.strictObject({ wrong: wrongSchema }), inspectionSchema]);
-
-/** Reading a corpus takes hours on a slow disk; a hang must end eventually. */
-const longestSeconds = 48 * 3600;
-
-const module = { folder: trainersDirectory, packages: [], module: 'aira_data' };
-
-/**
- * Reads every file of a folder as a trainer would.
- *
- * @param named the folder as the user knows it, for messages.
- * @throws PrerequisiteError `data-malformed` with file, row, problem and remedy; AiraError if the inspection itself fails.
- */
-export async function inspectData(python: string, kind: DataKind, folder: string, named: string): Promise<Inspection> {
-  const end = await runTrustedModule(python, module, ['--kind', kind, '--folder', folder], {
-    seconds: longestSeconds,
-  });
-  const parsed = end.code === 0 ? outputSchema.safeParse(JSON.parse(end.stdout)) : null;
-  if (!parsed?.success) {
-    const last = printable(end.stderr.trim().split('\n').at(-1) ?? '', { width: 500 });
-    throw new AiraError('data-inspection', `cannot inspect ${named}: ${last}`);
-  }
-  if (!('wrong' in parsed.data)) return parsed.data;
-  const { file, row, problem, remedy } = parsed.data.wrong;
-  const place = `${join(named, file)}${row === null ? '' : ` line ${row}`}`;
-  throw new PrerequisiteError('data-malformed', printable(`${place} ${problem}`, { width: 1000 }), remedy);
-}
 
 /** Required contents of a data set, so that a wrong folder is refused before it is copied. */
 interface Kind {
@@ -145,6 +92,60 @@ export function requireShape(name: string, folder: string): void {
       'provide files that end in .txt, .jsonl (with a key "text") or .parquet (with a column "text")',
     );
   }
+}
+
+const columnSchema = z.strictObject({ name: z.string(), type: z.string(), nulls: z.int().nonnegative() });
+const tableSchema = z.strictObject({
+  file: z.string(),
+  rows: z.int().nonnegative(),
+  encoding: z.string(),
+  columns: z.array(columnSchema),
+});
+
+/** The result of an inspection; for large data sets, the first tables and notes. */
+export const inspectionSchema = z.strictObject({
+  files: z.int().positive(),
+  bytes: z.int().nonnegative(),
+  /** Texts that a trainer or a script reads individually. */
+  documents: z.int().nonnegative(),
+  tables: z.array(tableSchema),
+  /** Anomalies that are not errors. */
+  notes: z.array(z.string()),
+});
+export type Inspection = z.infer<typeof inspectionSchema>;
+
+const wrongSchema = z.strictObject({
+  file: z.string(),
+  row: z.int().positive().nullable(),
+  problem: z.string(),
+  remedy: z.string(),
+});
+const outputSchema = z.union([z.strictObject({ wrong: wrongSchema }), inspectionSchema]);
+
+/** Reading a corpus takes hours on a slow disk; a hang must end eventually. */
+const longestSeconds = 48 * 3600;
+
+const module = { folder: trainersDirectory, packages: [], module: 'aira_data' };
+
+/**
+ * Reads every file of a folder as a trainer would.
+ *
+ * @param named the folder as the user knows it, for messages.
+ * @throws PrerequisiteError `data-malformed` with file, row, problem and remedy; AiraError if the inspection itself fails.
+ */
+export async function inspectData(python: string, kind: DataKind, folder: string, named: string): Promise<Inspection> {
+  const end = await runTrustedModule(python, module, ['--kind', kind, '--folder', folder], {
+    seconds: longestSeconds,
+  });
+  const parsed = end.code === 0 ? outputSchema.safeParse(JSON.parse(end.stdout)) : null;
+  if (!parsed?.success) {
+    const last = printable(end.stderr.trim().split('\n').at(-1) ?? '', { width: 500 });
+    throw new AiraError('data-inspection', `cannot inspect ${named}: ${last}`);
+  }
+  if (!('wrong' in parsed.data)) return parsed.data;
+  const { file, row, problem, remedy } = parsed.data.wrong;
+  const place = `${join(named, file)}${row === null ? '' : ` line ${row}`}`;
+  throw new PrerequisiteError('data-malformed', printable(`${place} ${problem}`, { width: 1000 }), remedy);
 }
 
 const commonShape = {

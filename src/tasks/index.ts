@@ -11,7 +11,8 @@
  * - Scripts of others never run outside the sandbox unless `--unsafe` is given.
  */
 
-export { checkTask, type TaskFinding } from './airs/check.ts';
+export { checkTask } from './airs/check.ts';
+export type { TaskFinding } from './airs/scoreChecks.ts';
 export { listTasks, loadTask, profileOf, registeredTasks, registerTask } from './catalogue.ts';
 export {
   changesSince,

@@ -1,6 +1,6 @@
 /**
- * Runs third-party task scripts: in the sandbox and with limits, like programs, because task directories are untrusted, and a
- * scorer reads what a program wrote.
+ * Runs the Python of tasks: third-party scripts in the sandbox and with limits, like programs, because task directories are
+ * untrusted, and a scorer reads what a program wrote; commands of Aira's own packages outside of it, unless they run such scripts.
  *
  * Role: the paths and resources of a script. Non-role: the meaning of its output.
  *
@@ -146,8 +146,6 @@ function withDerivedSecret(argv: ScriptOptions['argv'], work: string): ScriptOpt
   writeFileSync(derived, createHash('sha256').update('task scripts\0').update(readFileSync(path)).digest());
   return [python, ...args.slice(0, at + 1), derived, ...args.slice(at + 2)];
 }
-
-/** Runs a command of one of Aira's Python packages: outside the sandbox, or inside it if it runs third-party scripts. */
 
 /** `-I` ignores PYTHONPATH, the working directory and the user's packages; the library's folder is passed instead. */
 export const pythonStart = (library: string, module: string): string[] => [

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import type { TaskFinding } from '../../src/tasks/airs/task.ts';
+import type { TaskFinding } from '../../src/tasks/airs/scoreChecks.ts';
 import { aira, jsonLines, Program } from '../support/program.ts';
 
 const tasks = process.env.AIRA_PUBLIC_TASKS;

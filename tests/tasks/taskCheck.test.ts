@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findPython, taskRoots } from '../../src/platform/installation.ts';
 import { checkTask } from '../../src/tasks/airs/check.ts';
-import type { TaskFinding } from '../../src/tasks/airs/task.ts';
+import type { TaskFinding } from '../../src/tasks/airs/scoreChecks.ts';
 import { listTasks } from '../../src/tasks/catalogue.ts';
 import { importSeries, syntheticTask } from '../airs/series.ts';
 

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findPython } from '../../src/platform/installation.ts';
 import { checkTask } from '../../src/tasks/airs/check.ts';
-import type { TaskFinding } from '../../src/tasks/airs/task.ts';
+import type { TaskFinding } from '../../src/tasks/airs/scoreChecks.ts';
 import { readAirsMetadata, submissionHeader } from '../../src/tasks/airs/task.ts';
 import { loadTask } from '../../src/tasks/catalogue.ts';
 import { importSeries, importWords, syntheticTask, wordsTask } from '../airs/series.ts';

@@ -25,12 +25,13 @@ import * as z from 'zod';
 import { errorMessage } from '../../domain/errors.ts';
 import type { Task } from '../../domain/task.ts';
 import { loadTask } from '../catalogue.ts';
-import { submissionFindings } from './scoreChecks.ts';
+import { failed, ok, skipped, submissionFindings, type TaskFinding } from './scoreChecks.ts';
 import {
   askTasks,
   howItEnded,
   missingFiles,
   missingRequirements,
+  PackageMissing,
   prepareArguments,
   runTasks,
   type Scorer,
@@ -38,18 +39,7 @@ import {
   scorerRequirements,
   script,
 } from './scripts.ts';
-import {
-  type AirsMetadata,
-  failed,
-  foreignTask,
-  ok,
-  PackageMissing,
-  readAirsMetadata,
-  skipped,
-  type TaskFinding,
-} from './task.ts';
-
-export type { TaskFinding } from './task.ts';
+import { type AirsMetadata, foreignTask, readAirsMetadata } from './task.ts';
 
 export interface CheckOptions {
   readonly directory: string;

@@ -1,4 +1,4 @@
-/** Scores submissions of known quality with the task's evaluate.py. */
+/** Checks of a task's evaluate.py: submissions of known quality, and whether their scores are what they must be. */
 
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +6,22 @@ import * as z from 'zod';
 import { type Space, stackSpace } from '../../domain/candidate.ts';
 import type { Task } from '../../domain/task.ts';
 import { askTasks, howItEnded, parseResult, prepareArguments, type Scorer, type ScriptEnd } from './scripts.ts';
-import { type AirsMetadata, failed, ok, skipped, submissionHeader, type TaskFinding } from './task.ts';
+import { type AirsMetadata, submissionHeader } from './task.ts';
+
+export interface TaskFinding {
+  readonly check: string;
+  readonly outcome: 'ok' | 'failed' | 'skipped';
+  readonly detail: string;
+}
+
+const finding =
+  (outcome: TaskFinding['outcome']) =>
+  (check: string, detail: string): TaskFinding => ({ check, outcome, detail });
+
+export const ok = finding('ok');
+export const failed = finding('failed');
+/** For a check that cannot run: never reported as passed. */
+export const skipped = finding('skipped');
 
 /** @throws PackageMissing */
 export async function* submissionFindings(

@@ -1,10 +1,11 @@
+/** Scripts of a task directory, as `aira task check` runs them: where, with what, and what they answered. */
 import { existsSync } from 'node:fs';
 import { isAbsolute, join, relative } from 'node:path';
 import * as z from 'zod';
 import { childEnvironment, type Environment, exec, packageRoot, trainersDirectory } from '../../platform/index.ts';
 import { openSandbox, type Sandbox } from '../../sandbox/index.ts';
 import { runTaskScript, scriptMemoryBytes } from '../taskScripts.ts';
-import { type AirsMetadata, PackageMissing } from './task.ts';
+import type { AirsMetadata } from './task.ts';
 
 /** The environment of a task's scripts. */
 export interface ScriptHost {
@@ -24,6 +25,9 @@ export interface ScriptEnd {
   readonly stdout: string;
   readonly stderr: string;
 }
+
+/** Thrown when a script cannot run on this machine, which blocks the checks that follow. */
+export class PackageMissing extends Error {}
 
 const mostText = 64 * 2 ** 20;
 

@@ -1,3 +1,4 @@
+/** Task directories of AIRS-Bench: their metadata, and a search's task made of one that has no settings for it. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
@@ -104,24 +105,6 @@ function shapeOf(shape: string | number | readonly number[]): number[] | null {
   return sizes.length > 0 && sizes.every((size) => /^[1-9]\d*$/.test(size)) ? sizes.map(Number) : null;
 }
 
-export interface TaskFinding {
-  readonly check: string;
-  readonly outcome: 'ok' | 'failed' | 'skipped';
-  readonly detail: string;
-}
-
-const finding =
-  (outcome: TaskFinding['outcome']) =>
-  (check: string, detail: string): TaskFinding => ({ check, outcome, detail });
-
-export const ok = finding('ok');
-export const failed = finding('failed');
-/** For a check that cannot run: never reported as passed. */
-export const skipped = finding('skipped');
-
-/** Thrown when a script cannot run on this machine, which blocks the checks that follow. */
-export class PackageMissing extends Error {}
-
 /** The only file that an agent writes; it reads ./data and writes ./submission.csv. */
 const program = 'solution.py';
 const space: ProgramSpace = { kind: 'program', files: [{ name: program, maxBytes: 65_536 }] };
@@ -192,8 +175,6 @@ with a non-finite number where numbers are required, is invalid. During a search
 test split: read the rows that are there and assume no number of rows. The order of the rows of train and test carries no
 information; answer in the order of ./data/test.
 `;
-
-/** The starting program of a search on a third-party task. */
 
 export interface Baseline {
   readonly text: string;
