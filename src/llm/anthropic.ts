@@ -20,10 +20,9 @@ import {
   type ProviderState,
   refusalText,
 } from './chat.ts';
-import type { Endpoint } from './keys.ts';
 import { formInWords, type Ladder, type Sent } from './ladder.ts';
 import { ChatFault } from './retry.ts';
-import { type Collector, type Fetch, sdkOptions, type Watch, wireModel } from './wire.ts';
+import { type Collector, type Endpoint, type Fetch, sdkOptions, type Watch, wireModel } from './wire.ts';
 
 const mark = { cache_control: { type: 'ephemeral' as const } };
 

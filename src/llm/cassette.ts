@@ -8,7 +8,7 @@ import { formatZodError } from '../domain/inputFile.ts';
 import { makeFolder } from '../platform/index.ts';
 
 /** Identifies a question of a search. Two agents that ask the same question get separate answers. */
-export const scopeSchema = z.strictObject({
+const scopeSchema = z.strictObject({
   agent: agentNameSchema,
   ordinal: z.int().positive(),
   purpose: purposeSchema,

@@ -223,7 +223,7 @@ function jsonIn(text: string): unknown {
 }
 
 /** Every JSON document in an answer: the whole text, its fences, and what stands between its first and last brace. */
-export function jsonParts(text: string): unknown[] {
+function jsonParts(text: string): unknown[] {
   if (text.length > answerBounds.characters) return [parseJson(text, answerBounds)];
   const braced = text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1);
   const documents = new Map<string, unknown>();
@@ -238,7 +238,7 @@ export function jsonParts(text: string): unknown[] {
   return [...documents.values()];
 }
 
-export type Read<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
+type Read<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string };
 
 /** Parses an answer by its schema, whatever the provider guarantees about its form. */
 export function readAnswer<T>(text: string, schema: z.ZodType<T>): Read<T> {

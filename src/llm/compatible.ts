@@ -14,10 +14,9 @@ import {
   refusalText,
   type ToolCall,
 } from './chat.ts';
-import type { Endpoint } from './keys.ts';
 import { formInWords, type Ladder, type OptionalPart, type Sent } from './ladder.ts';
 import { ChatFault } from './retry.ts';
-import { type Collector, type Fetch, sdkOptions, type Watch, wireModel } from './wire.ts';
+import { type Collector, type Endpoint, type Fetch, sdkOptions, type Watch, wireModel } from './wire.ts';
 
 /** Removes reasoning that some servers send in the answer, between these tags; some omit the opening one. */
 function withoutReasoning(text: string): string {

@@ -53,7 +53,7 @@ export interface Answer {
   readonly isOlder?: boolean;
 }
 
-export interface GatewayDeps {
+interface GatewayDeps {
   readonly search: SearchId;
   /** The model for a request, created on first use. @throws PrerequisiteError without a key. */
   readonly model: (request: ChatRequest) => { readonly chat: ChatModel; readonly breaker: Breaker };

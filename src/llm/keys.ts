@@ -6,40 +6,7 @@ import type { Clock } from '../platform/index.ts';
 import type { ChatModel, ChatRequest } from './chat.ts';
 import type { Prices } from './prices.ts';
 import { Breaker } from './retry.ts';
-import type { Watch } from './wire.ts';
-
-const mask = '[redacted]';
-
-/** A key. Only `reveal` returns it; printing, joining and serialising do not (I7). */
-export class Secret {
-  readonly #value: string;
-
-  constructor(value: string) {
-    this.#value = value;
-  }
-
-  reveal(): string {
-    return this.#value;
-  }
-
-  toString(): string {
-    return mask;
-  }
-
-  toJSON(): string {
-    return mask;
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return mask;
-  }
-}
-
-/** Address and key of a provider. */
-export interface Endpoint {
-  readonly key: Secret;
-  readonly baseUrl: string | undefined;
-}
+import { type Endpoint, mask, Secret, type Watch } from './wire.ts';
 
 const variables: Readonly<Record<Provider, { key: string; baseUrl: string | null }>> = {
   openai: { key: 'OPENAI_API_KEY', baseUrl: 'OPENAI_BASE_URL' },

@@ -3,7 +3,7 @@ import { type ChatFault, namesTools } from './retry.ts';
 
 /** How the form of an answer is requested: enforced by the server, JSON of any form, or words alone. */
 const answerForms = ['schema', 'object', 'words'] as const;
-export type AnswerFormKind = (typeof answerForms)[number];
+type AnswerFormKind = (typeof answerForms)[number];
 
 /** Parts of a request that a server may refuse and that an answer does not depend on, and what a request without one gets. */
 const without = {

@@ -19,10 +19,9 @@ import {
   type ProviderState,
   refusalText,
 } from './chat.ts';
-import type { Endpoint } from './keys.ts';
 import { formInWords, type Ladder, type Sent } from './ladder.ts';
 import { ChatFault, eventFault } from './retry.ts';
-import { type Collector, type Fetch, sdkOptions, type Watch, wireModel } from './wire.ts';
+import { type Collector, type Endpoint, type Fetch, sdkOptions, type Watch, wireModel } from './wire.ts';
 
 const breakpoint = { prompt_cache_breakpoint: { mode: 'explicit' as const } };
 const piece = (text: string, marked = false): ResponseInputText => ({

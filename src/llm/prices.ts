@@ -16,7 +16,7 @@ const priceSchema = z.strictObject({
   written: dollars.optional(),
   output: dollars,
 });
-export type Price = z.infer<typeof priceSchema>;
+type Price = z.infer<typeof priceSchema>;
 
 const priceFileSchema = z.strictObject({
   /** Date of the prices. */
@@ -25,7 +25,7 @@ const priceFileSchema = z.strictObject({
   /** By `provider/name`; `provider/*` applies to all other models of a provider. */
   models: z.record(z.string().regex(/^(openai|anthropic|compatible)\/.+$/), priceSchema),
 });
-export type PriceFile = z.infer<typeof priceFileSchema>;
+type PriceFile = z.infer<typeof priceFileSchema>;
 
 export interface Prices {
   readonly asOf: string;

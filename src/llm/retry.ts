@@ -175,7 +175,7 @@ export const defaultRetries: RetryPolicy = { tries: 5, firstPauseMs: 1000, longe
  * Milliseconds to wait after the `failed`-th failed try: full jitter below a doubling ceiling, so that agents that failed
  * together do not return together; never less than the provider requests.
  */
-export function backoff(policy: RetryPolicy, failed: number, askedMs: number | null, rng: Rng): number {
+function backoff(policy: RetryPolicy, failed: number, askedMs: number | null, rng: Rng): number {
   const ceiling = Math.min(policy.longestPauseMs, policy.firstPauseMs * 2 ** (failed - 1));
   return (askedMs ?? 0) + rng.float() * ceiling;
 }

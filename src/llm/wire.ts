@@ -17,6 +17,40 @@ import { asFault, ChatFault, faultOf } from './retry.ts';
  * SLN-1. Silence is measured on raw bytes: the SDKs swallow pings and comments, which are signs of life.
  */
 
+/** What stands where a key stood. */
+export const mask = '[redacted]';
+
+/** A key. Only `reveal` returns it; printing, joining and serialising do not (I7). */
+export class Secret {
+  readonly #value: string;
+
+  constructor(value: string) {
+    this.#value = value;
+  }
+
+  reveal(): string {
+    return this.#value;
+  }
+
+  toString(): string {
+    return mask;
+  }
+
+  toJSON(): string {
+    return mask;
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return mask;
+  }
+}
+
+/** Address and key of a provider. */
+export interface Endpoint {
+  readonly key: Secret;
+  readonly baseUrl: string | undefined;
+}
+
 /** The form of `fetch` that both SDKs accept. */
 export type Fetch = (url: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
@@ -68,7 +102,7 @@ export interface Collector<E> {
 }
 
 /** One wire format: how a request is written, sent and answered. */
-export interface WireFormat<B, E> {
+interface WireFormat<B, E> {
   /** The body of a request in the form that the server accepts, and what it contains. */
   bodyOf(request: ChatRequest, ladder: Ladder): { readonly body: B } & Pick<Sent, 'form' | 'parts'>;
   /** Starts the request through the given `fetch`; must stop when the signal is aborted. */

@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkModels, keyring, Secret } from '../../src/llm/keys.ts';
+import { checkModels, keyring } from '../../src/llm/keys.ts';
 import { cost, loadPrices } from '../../src/llm/prices.ts';
+import { Secret } from '../../src/llm/wire.ts';
 import { temporaryFolder } from '../support/home.ts';
 import { agentSpec, searchSpec } from '../support/specs.ts';
 

@@ -4,10 +4,28 @@ import type { Points } from '../state/points.ts';
 import { type Axis, ticksWithin } from './axes.ts';
 import { type Camera, type Frame, screenX, screenY, worldX, worldY } from './camera.ts';
 import type { Layout } from './layouts.ts';
-import type { PlaneProps } from './plane.tsx';
 import { hidden, packColour, type Raster } from './raster.ts';
 
-/** One frame of a plane: grid, edges, nodes, the highlighted path; and which node is under a pixel. */
+/** What a plane shows: grid, edges, nodes, the highlighted path; and which node is under a pixel. */
+export interface Scene {
+  readonly points: Points;
+  readonly layout: Layout;
+  /** Whether a node is shown: 0 no, 1 faint, 2 plain. */
+  readonly visible: Uint8Array;
+  /** Nodes are drawn as not yet evaluated where this is 1. */
+  readonly open?: Uint8Array | null;
+  /** Draws lines from parents. */
+  readonly edges: boolean;
+  /** A highlighted path of nodes, such as a lineage or a front; `step` draws stairs. */
+  readonly path: readonly number[];
+  readonly pathStyle: 'lineage' | 'front';
+  readonly selected: number;
+  /** CSS pixels. */
+  readonly height: number;
+  readonly labelX?: string;
+  readonly labelY?: string;
+}
+
 /** Above this number of nodes in view points are pixels and edges are left out. */
 const denseFrom = 4000;
 
@@ -31,7 +49,7 @@ export function paintOf(points: Points, layout: Layout, visible: Uint8Array, ope
 export function nearest(
   camera: Camera,
   frame: Frame,
-  { layout }: PlaneProps,
+  { layout }: Scene,
   paint: Uint8Array,
   at: { x: number; y: number },
 ): number {
@@ -57,14 +75,14 @@ export function render(
   raster: Raster,
   camera: Camera,
   frame: Frame,
-  props: PlaneProps,
+  scene: Scene,
   paint: Uint8Array,
   theme: Theme,
   hover: number,
 ): void {
-  const { layout, points } = props;
+  const { layout, points } = scene;
   const ratio = Math.min(2, devicePixelRatio || 1);
-  const full = { width: frame.left + frame.width + 12, height: props.height };
+  const full = { width: frame.left + frame.width + 12, height: scene.height };
   if (canvas.width !== Math.round(full.width * ratio) || canvas.height !== Math.round(full.height * ratio)) {
     canvas.width = Math.round(full.width * ratio);
     canvas.height = Math.round(full.height * ratio);
@@ -75,7 +93,7 @@ export function render(
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, full.width, full.height);
   context.font = '11px system-ui, sans-serif';
-  drawGrid(context, camera, frame, props, theme);
+  drawGrid(context, camera, frame, scene, theme);
 
   const left = camera.x;
   const right = camera.x + frame.width / camera.scaleX;
@@ -95,7 +113,7 @@ export function render(
   const sx = (index: number) => screenX(camera, frame, layout.x[index] as number);
   const sy = (index: number) => screenY(camera, frame, layout.y[index] as number);
   const dense = inView > denseFrom;
-  if (props.edges && !dense) {
+  if (scene.edges && !dense) {
     context.strokeStyle = theme.faint;
     context.lineWidth = 1;
     // Second parents are drawn fainter, as they cross everything.
@@ -131,14 +149,14 @@ export function render(
     context.drawImage(raster.canvas, frame.left, frame.top, frame.width, frame.height);
   } else drawMarks(context, paint, theme, sx, sy, inView, points);
 
-  if (props.path.length > 1) {
+  if (scene.path.length > 1) {
     context.strokeStyle = theme.accent;
     context.lineWidth = 2;
     context.beginPath();
-    for (let step = 1; step < props.path.length; step++) {
-      const from = props.path[step - 1] as number;
-      const to = props.path[step] as number;
-      if (props.pathStyle === 'lineage') link(context, sx(from), sy(from), sx(to), sy(to));
+    for (let step = 1; step < scene.path.length; step++) {
+      const from = scene.path[step - 1] as number;
+      const to = scene.path[step] as number;
+      if (scene.pathStyle === 'lineage') link(context, sx(from), sy(from), sx(to), sy(to));
       else {
         context.moveTo(sx(from), sy(from));
         context.lineTo(sx(to), sy(from));
@@ -148,9 +166,9 @@ export function render(
     context.stroke();
   }
   context.lineWidth = 2;
-  for (const index of props.path) ring(context, sx(index), sy(index), 4.5, theme.accent, theme.paper);
-  if (props.selected >= 0 && paint[props.selected] !== hidden) {
-    ring(context, sx(props.selected), sy(props.selected), 7, theme.ink, theme.paper);
+  for (const index of scene.path) ring(context, sx(index), sy(index), 4.5, theme.accent, theme.paper);
+  if (scene.selected >= 0 && paint[scene.selected] !== hidden) {
+    ring(context, sx(scene.selected), sy(scene.selected), 7, theme.ink, theme.paper);
   }
   if (hover >= 0 && paint[hover] !== undefined && paint[hover] !== hidden)
     ring(context, sx(hover), sy(hover), 7, theme.accent, '');
@@ -242,14 +260,8 @@ function shape(path: Path2D, kind: number, x: number, y: number, r: number): voi
   else path.rect(x - 1.3 * r, y - 0.55 * r, 2.6 * r, 1.1 * r);
 }
 
-function drawGrid(
-  context: CanvasRenderingContext2D,
-  camera: Camera,
-  frame: Frame,
-  props: PlaneProps,
-  theme: Theme,
-): void {
-  const { layout } = props;
+function drawGrid(context: CanvasRenderingContext2D, camera: Camera, frame: Frame, scene: Scene, theme: Theme): void {
+  const { layout } = scene;
   context.strokeStyle = theme.rule;
   context.fillStyle = theme.soft;
   context.lineWidth = 1;
@@ -263,7 +275,7 @@ function drawGrid(
       line(context, x, frame.top, x, frame.top + frame.height);
       context.fillText(short(tick), x, frame.top + frame.height + 14);
     }
-    context.fillText(props.labelX ?? '', frame.left + frame.width / 2, frame.top + frame.height + 30);
+    context.fillText(scene.labelX ?? '', frame.left + frame.width / 2, frame.top + frame.height + 30);
   }
   if (layout.axisY) {
     const axis = layout.axisY;
@@ -277,7 +289,7 @@ function drawGrid(
     context.translate(12, frame.top + frame.height / 2);
     context.rotate(-Math.PI / 2);
     context.textAlign = 'center';
-    context.fillText(props.labelY ?? '', 0, 0);
+    context.fillText(scene.labelY ?? '', 0, 0);
     context.restore();
   }
   context.textAlign = 'left';

@@ -1,9 +1,8 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { useTheme } from '../parts/palette.ts';
-import type { Points } from '../state/points.ts';
 import { type Camera, type Frame, panned, screenX, screenY, wholeWorld, zoomed } from './camera.ts';
-import { nearest, paintOf, render } from './drawing.ts';
+import { nearest, paintOf, render, type Scene } from './drawing.ts';
 import type { Layout } from './layouts.ts';
 import { createRaster, type Raster } from './raster.ts';
 
@@ -16,25 +15,10 @@ import { createRaster, type Raster } from './raster.ts';
  * - CNV-2 The camera stays where it is when nodes are added.
  * - CNV-3 Every node that a pointer can reach is reachable in the table of the view; the canvas has a text summary.
  */
-export interface PlaneProps {
-  readonly points: Points;
-  readonly layout: Layout;
-  /** Whether a node is shown: 0 no, 1 faint, 2 plain. */
-  readonly visible: Uint8Array;
-  /** Nodes are drawn as not yet evaluated where this is 1. */
-  readonly open?: Uint8Array | null;
-  /** Draws lines from parents. */
-  readonly edges: boolean;
-  /** A highlighted path of nodes, such as a lineage or a front; `step` draws stairs. */
-  readonly path: readonly number[];
-  readonly pathStyle: 'lineage' | 'front';
-  readonly selected: number;
+export interface PlaneProps extends Scene {
   readonly onSelect: (index: number) => void;
   readonly tip: (index: number) => ComponentChildren;
   readonly summary: string;
-  readonly height: number;
-  readonly labelX?: string;
-  readonly labelY?: string;
 }
 
 let drawn = 0;
