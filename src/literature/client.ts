@@ -8,7 +8,8 @@ import { type Clock, type Logger, makeFolder, pause, type Timers } from '../plat
 /**
  * The only HTTP client for literature services, shared by all agents of a process.
  *
- * Role: rates, caching and retries. Non-role: the meaning of answers, which the sources parse.
+ * Role: rates, caching and retries; the errors that callers see. Non-role: the meaning of answers, which the sources parse
+ * (sources.ts).
  *
  * LIT-1. A fresh cache entry costs no request; concurrent equal requests cost one.
  * LIT-2. Requests to one lane of a host are sequential and within its rate.
@@ -23,6 +24,44 @@ const firstBackoffMs = 1_000;
 /** How long an unreachable host is not asked again. */
 const unreachableMs = 60_000;
 const mostBytes = 4 * 1024 * 1024;
+/** Longest wait for a service; beyond that a thought continues without it. */
+const longestRetryMs = 60_000;
+
+/** Thrown without a network, or in offline mode, if the cache has no response either. */
+export class OfflineError extends RetryableError {
+  constructor(host: string, retryAfterMs: number, options?: ErrorOptions) {
+    super(
+      'literature-offline',
+      `${host} is unreachable; continuing with the corpus and the cache`,
+      retryAfterMs,
+      options,
+    );
+  }
+}
+
+/** Thrown when a service fails temporarily: too many requests, or a fault of its own. */
+class BusyError extends RetryableError {
+  constructor(host: string, status: number, retryAfterMs: number) {
+    super('literature-busy', `${host} answered ${status}; retry later`, retryAfterMs);
+  }
+}
+
+/** Thrown when a response is not in the service's format. */
+export class MalformedAnswerError extends TerminalError {
+  constructor(service: string, problem: string, options?: ErrorOptions) {
+    super('literature-malformed', `unexpected response from ${service}: ${problem}`, options);
+  }
+}
+
+/** Thrown when a service refuses a request permanently: no key, a wrong key, not found. */
+export class RefusedError extends TerminalError {
+  readonly status: number;
+
+  constructor(host: string, status: number) {
+    super('literature-refused', `${host} refused the request with status ${status}`);
+    this.status = status;
+  }
+}
 
 export interface ClientOptions {
   readonly clock: Clock;
@@ -35,6 +74,13 @@ export interface ClientOptions {
   /** Milliseconds per attempt, from the request to the last byte. */
   readonly timeoutMs?: number;
   readonly fetch?: typeof fetch;
+}
+
+interface Rate {
+  /** Requests that may start at once after a pause. */
+  readonly burst: number;
+  /** Milliseconds per additional request. */
+  readonly everyMs: number;
 }
 
 export interface GetRequest {
@@ -280,9 +326,6 @@ async function readCapped(response: Response, mostBytes: number): Promise<string
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** Longest wait for a service; beyond that a thought continues without it. */
-const longestRetryMs = 60_000;
-
 /**
  * Wait of a Retry-After header in milliseconds, capped: seconds or an HTTP date (RFC 9110, 10.2.3). Null if absent or
  * invalid.
@@ -308,49 +351,6 @@ export function requestedWaitMs(headers: Headers, now: number): number | null {
   return reset !== null && /^\d{1,12}$/.test(reset)
     ? Math.min(longestRetryMs, Math.max(0, Number(reset) * 1000 - now))
     : null;
-}
-
-/** Thrown without a network, or in offline mode, if the cache has no response either. */
-export class OfflineError extends RetryableError {
-  constructor(host: string, retryAfterMs: number, options?: ErrorOptions) {
-    super(
-      'literature-offline',
-      `${host} is unreachable; continuing with the corpus and the cache`,
-      retryAfterMs,
-      options,
-    );
-  }
-}
-
-/** Thrown when a service fails temporarily: too many requests, or a fault of its own. */
-class BusyError extends RetryableError {
-  constructor(host: string, status: number, retryAfterMs: number) {
-    super('literature-busy', `${host} answered ${status}; retry later`, retryAfterMs);
-  }
-}
-
-/** Thrown when a response is not in the service's format. */
-export class MalformedAnswerError extends TerminalError {
-  constructor(service: string, problem: string, options?: ErrorOptions) {
-    super('literature-malformed', `unexpected response from ${service}: ${problem}`, options);
-  }
-}
-
-/** Thrown when a service refuses a request permanently: no key, a wrong key, not found. */
-export class RefusedError extends TerminalError {
-  readonly status: number;
-
-  constructor(host: string, status: number) {
-    super('literature-refused', `${host} refused the request with status ${status}`);
-    this.status = status;
-  }
-}
-
-interface Rate {
-  /** Requests that may start at once after a pause. */
-  readonly burst: number;
-  /** Milliseconds per additional request. */
-  readonly everyMs: number;
 }
 
 /**

@@ -7,11 +7,16 @@ import { formatZodError } from '../domain/inputFile.ts';
 import { contentHash, type Json } from '../domain/json.ts';
 import { evidenceIdSchema, hintSchema, itemSchema } from '../domain/literature.ts';
 
+/**
+ * The notes of `corpus/<topic>.yaml`, written for this project, and those of the user: their form, and documents of the index. A fact
+ * that the author could not verify says so.
+ */
+
 /** Directory of the corpus. `src/literature` and `dist/literature` are equally deep below the package root. */
 export const corpusDirectory = resolve(import.meta.dirname, '../../corpus');
 
 /** A note with the fields of its file. */
-export type CorpusNote = Note & { readonly topic: string; readonly written: string };
+type CorpusNote = Note & { readonly topic: string; readonly written: string };
 
 export interface Corpus {
   readonly notes: readonly CorpusNote[];
@@ -149,8 +154,6 @@ export function noteDocument(note: CorpusNote): IndexedDocument {
   };
 }
 
-/** The notes of `corpus/<topic>.yaml`, written for this project. A fact that the author could not verify says so. */
-
 const words = (text: string): number => text.split(/\s+/).filter(Boolean).length;
 
 const certaintySchema = z.enum(['sure', 'likely']);
@@ -203,10 +206,10 @@ const codeSchema = z.strictObject({
   licence: z.string().regex(/^[A-Za-z0-9.+-]+$/),
 });
 
-export const noteSchema = z.discriminatedUnion('kind', [paperSchema, codeSchema]);
-export type Note = z.infer<typeof noteSchema>;
+const noteSchema = z.discriminatedUnion('kind', [paperSchema, codeSchema]);
+type Note = z.infer<typeof noteSchema>;
 
-export const noteFileSchema = z.strictObject({
+const noteFileSchema = z.strictObject({
   topic: z.string().regex(/^[a-z]+(-[a-z]+)*$/),
   /** Date of the last check of the notes. */
   written: z.iso.date(),
@@ -214,7 +217,7 @@ export const noteFileSchema = z.strictObject({
 });
 
 /** URL of the work itself; null if the note has none. */
-export function noteUrl(note: Note): string | null {
+function noteUrl(note: Note): string | null {
   if (note.kind === 'code') return `https://github.com/${note.repository}`;
   if (note.arxiv) return `https://arxiv.org/abs/${note.arxiv}`;
   if (note.doi) return `https://doi.org/${note.doi}`;
@@ -222,7 +225,7 @@ export function noteUrl(note: Note): string | null {
 }
 
 /** Findings as lines; uncertain ones are marked. */
-export function findingLines(note: Note): string[] {
+function findingLines(note: Note): string[] {
   return note.findings.map((finding) => {
     if (typeof finding === 'string') return finding;
     return finding.certainty === 'sure' ? finding.text : `${finding.text} (not certain)`;

@@ -31,7 +31,7 @@ import { capText, cleanLine, cleanText, contentWords } from './text.ts';
  * LIB-5. Of the search's own results, a thought can find only those that it passes in (I4, I5).
  */
 
-export const defaultReadingBudget: ReadingBudget = { searches: 6, reads: 4, itemsPerSearch: 8 };
+const defaultReadingBudget: ReadingBudget = { searches: 6, reads: 4, itemsPerSearch: 8 };
 
 export interface LibraryOptions {
   readonly corpus: Corpus;
@@ -265,7 +265,7 @@ function documentOf({ id, title, text, author }: OwnResult): IndexedDocument {
  * The search's own results as one thought may know them: an index in memory, filled with the results that the thought passes
  * in and dropped with it, so that other thoughts' knowledge is neither found nor affects the ranking (I5).
  */
-export class OwnResults {
+class OwnResults {
   readonly #index = new SearchIndex();
 
   constructor(results: readonly OwnResult[]) {
@@ -283,7 +283,7 @@ export class OwnResults {
 
 /** Selection of ranked works by maximal marginal relevance (Carbonell and Goldstein 1998), with a cap per source. */
 
-export interface Candidate {
+interface Candidate {
   readonly source: LiteratureSource;
   /** In [0, 1], comparable between sources. */
   readonly relevance: number;

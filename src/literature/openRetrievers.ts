@@ -79,7 +79,7 @@ export function notesRetriever(log: Logger, directory: string = corpusDirectory)
   };
 }
 
-export interface RetrieversOptions {
+interface RetrieversOptions {
   /** Source of service keys and the cache location. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly version: string;
@@ -91,7 +91,7 @@ export interface RetrieversOptions {
   readonly bases?: OnlineOptions['bases'];
 }
 
-export interface Retrievers {
+interface Retrievers {
   readonly open: OpenRetriever;
   /** Aborts requests to services; nothing can be read online afterwards. */
   close(): void;

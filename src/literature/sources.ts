@@ -6,6 +6,12 @@ import { type GetRequest, type LiteratureClient, MalformedAnswerError, RefusedEr
 import type { IndexedDocument } from './corpus.ts';
 import { cleanLine, contentWords, words } from './text.ts';
 
+/**
+ * The literature services: arXiv, Semantic Scholar, OpenAlex, and GitHub's code search.
+ *
+ * Role: what a question becomes at each service, and a document of each answer. Non-role: rates, caching, retries (client.ts).
+ */
+
 interface SourceQuery {
   readonly text: string;
   readonly must?: readonly string[] | undefined;
@@ -27,10 +33,10 @@ export interface OnlineSource {
 
 const day = 24 * 60 * 60 * 1000;
 /** How long a search result stays fresh: new works appear daily, and searches are repeated within days. */
-export const searchTtlMs = 7 * day;
+const searchTtlMs = 7 * day;
 
 /** The first content words of a query, for services that search plain words; may be empty. */
-export function plainWords({ text, must = [] }: SourceQuery, most: number): string[] {
+function plainWords({ text, must = [] }: SourceQuery, most: number): string[] {
   return contentWords([...must, text].join(' ')).slice(0, most);
 }
 
@@ -39,7 +45,7 @@ export function plainWords({ text, must = [] }: SourceQuery, most: number): stri
  *
  * @throws MalformedAnswerError if it does not match `schema`; and the client's errors.
  */
-export async function askService<T>(
+async function askService<T>(
   client: LiteratureClient,
   service: string,
   schema: z.ZodType<T>,
@@ -68,7 +74,7 @@ function parseAnswer<T>(service: string, body: string, schema: z.ZodType<T>): T 
 }
 
 /** An online document with its common fields: unverified and without hints. */
-export function foundDocument(
+function foundDocument(
   found: Pick<IndexedDocument, 'id' | 'source' | 'kind' | 'url' | 'retrievedAt' | 'licence' | 'title' | 'abstract'> & {
     authors: readonly string[];
     year: number | null;

@@ -1,10 +1,11 @@
+import { normalised, printable } from '../platform/index.ts';
+
 /**
  * Cleans text from outside: removes what a reader cannot see, because a model would, and caps each item, so that none crowds
  * out the rest.
  */
 
 /** Maximum bytes of UTF-8 per item. */
-import { normalised, printable } from '../platform/index.ts';
 export const textCap = 8 * 1024;
 
 // Direction marks are removed without a gap, because they may occur within a word.
