@@ -11,7 +11,7 @@ import { isOutside } from '../domain/model.ts';
 import { type Lesson, mergeNodes, type Operator, parentsObjection, type View, type ViewNode } from '../domain/node.ts';
 import type { Logger, Timers } from '../platform/index.ts';
 
-export interface OutsiderDeps {
+interface OutsiderDeps {
   readonly search: SearchId;
   readonly name: AgentName;
   /** Proves that this process joined as the agent. */
@@ -23,7 +23,7 @@ export interface OutsiderDeps {
 }
 
 /** A proposal of the client. */
-export interface Submission {
+interface Submission {
   /** The same key never submits twice. */
   readonly key: string;
   /** The attempt whose view the client decided on. */
@@ -39,12 +39,12 @@ export interface Submission {
   readonly lessons: readonly Lesson[];
 }
 
-export interface Submitted {
+interface Submitted {
   readonly reply: ReplyOf<'agent-submit'>;
   readonly evaluationsLeft: number;
 }
 
-export type ViewReply = { state: 'ready'; view: View } | Exclude<ReplyOf<'agent-view'>, { state: 'ready' }>;
+type ViewReply = { state: 'ready'; view: View } | Exclude<ReplyOf<'agent-view'>, { state: 'ready' }>;
 
 type Joined = ReplyOf<'agent-join'>;
 

@@ -33,9 +33,9 @@ import { type Outsider, retryMs } from './outsider.ts';
  */
 
 /** Longest wait of `wait_result` in seconds: some clients give a tool one minute. */
-export const maxWaitSeconds = 45;
+const maxWaitSeconds = 45;
 
-export const instructions = `Aira searches for neural architectures with an ensemble of agents; you are one of them.
+const instructions = `Aira searches for neural architectures with an ensemble of agents; you are one of them.
 Loop: get_task once; then get_view, claim_idea, submit_candidate, wait_result, and again get_view, until evaluations_left is 0 or an answer says closed.
 A view names your next attempt and counts for one submission. Fitness is validation, more is better; test scores are hidden.
 Call a tool at least every 15 minutes while you think, or the search continues without you.
@@ -53,7 +53,7 @@ const candidateText = (candidate: z.output<typeof candidateArgument>): string =>
   typeof candidate === 'string' ? candidate : JSON.stringify(candidate);
 
 /** Arguments of the tools; strict, so that a misspelt one is an error. */
-export const argumentsOf = {
+const argumentsOf = {
   get_task: z.strictObject({
     document: z.string().max(200).optional().describe('name of a document from the list; without it, the task itself'),
     offset: offset.describe('where to go on reading: next_offset of the answer before'),

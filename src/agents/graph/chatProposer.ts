@@ -41,7 +41,7 @@ import {
 } from './proposers.ts';
 
 /** What a language-model agent needs in addition to its specification. */
-export interface ChatProposerDeps {
+interface ChatProposerDeps {
   readonly gateway: LlmClient;
   readonly task: string;
   readonly metric: string;

@@ -111,7 +111,7 @@ export const noAnalysis: Analysis = { lessons: [], insights: [] };
 const drawsEach = 8;
 
 /** Different candidates that a model draws, unknown to the view except for the first; at least one. */
-export async function drawn(
+async function drawn(
   model: AnyModel,
   { reading: _, problems: __, begun: ___, count: ____, ...input }: ProposeInput,
   count: number,
@@ -136,7 +136,7 @@ function canonicalOr(candidate: string, space: Space): string {
 }
 
 /** Proposals of a classical searcher, whose texts are their candidates. */
-export function resultOf(proposals: readonly Proposal[]): ProposalResult {
+function resultOf(proposals: readonly Proposal[]): ProposalResult {
   const results = proposals.map((proposal) => ({ proposal, text: proposal.candidate }));
   const [only] = results;
   return results.length === 1 && only ? only : { several: results };

@@ -133,7 +133,7 @@ function randomProposal({ view, space, rng }: ProposalInput, why: string): Propo
 const poolSize = 400;
 const variedShare = 0.75;
 
-export interface PoolEntry {
+interface PoolEntry {
   readonly architecture: Architecture;
   /** Provenance for the trace: `a mutation of composer-3`. */
   readonly origin: string;

@@ -34,7 +34,7 @@ import {
 } from './sections.ts';
 
 /** What all stack questions of a search share. */
-export interface StackPromptDeps {
+interface StackPromptDeps {
   readonly task: string;
   readonly metric: string;
   readonly space: StackSpace;
@@ -107,7 +107,7 @@ export function proposalPrompt(
 }
 
 /** The system prompt: identical for all questions about one operator, so that providers can cache it. */
-export const system = `
+const system = `
 You are a researcher who searches for neural architectures by experiment. You propose architectures; they are trained and
 measured for you. You never see or state scores of your own.
 
@@ -125,7 +125,7 @@ Write an architecture as tokens ("mA M mA M") or as runs ("2mA+5M+1mA"), {{layer
 ${shown}`;
 
 /** Instructions per purpose; part of the system prompt. */
-export const instructions: Readonly<Record<Purpose, string>> = {
+const instructions: Readonly<Record<Purpose, string>> = {
   draft: `
 Propose one new architecture that follows one clear idea, different from the ideas of the attempts shown. Do not repeat an
 earlier architecture. In "hypothesis", say why the idea should work; in "change", what characterises it.`,
@@ -145,7 +145,7 @@ not propose a new architecture. Use the id of the attempt as "node".`,
 };
 
 /** The user message: what differs between questions. */
-export const draft = `
+const draft = `
 # Attempts so far
 
 {{attempts}}
@@ -161,7 +161,7 @@ export const draft = `
 Propose the next draft.
 `;
 
-export const improve = `
+const improve = `
 # Attempts so far
 
 {{attempts}}
@@ -187,7 +187,7 @@ Layer by layer, counted from 0: {{layers}}
 Propose an improvement of the parent.
 `;
 
-export const crossover = `
+const crossover = `
 # Attempts so far
 
 {{attempts}}
@@ -205,7 +205,7 @@ Layer by layer, counted from 0: {{layers}}
 Propose a crossover of the parents.
 `;
 
-export const debug = `
+const debug = `
 # Candidate without a score
 
 {{parents}}
@@ -244,7 +244,7 @@ function candidateOf({ architecture, edits }: StatedProposal, parents: readonly 
 }
 
 /** Prompts for stacks of layers. */
-export function stackPrompts(deps: Omit<StackPromptDeps, 'rules'>): CandidatePrompts {
+function stackPrompts(deps: Omit<StackPromptDeps, 'rules'>): CandidatePrompts {
   const { space } = deps;
   const forms = proposalForms(space);
   return {

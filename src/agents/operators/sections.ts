@@ -199,7 +199,7 @@ another or an earlier attempt. All of them are trained.
 /** The end of a question that asks for several candidates. */
 export const severalPrompt = (count: number): string => `\n\nGive ${count} candidates, each different from the others.`;
 
-export const analyze = `
+const analyze = `
 # Attempts so far
 
 {{attempts}}

@@ -18,7 +18,7 @@ import {
 
 export type EvolutionarySpec = Extract<ScaffoldSpec, { kind: 'evolutionary' }>;
 
-export interface Island {
+interface Island {
   /** Every attempt for this island, whatever its status, in order. */
   readonly members: readonly ViewNode[];
   /** At most `capacity` of the admitted scored members, best first. */

@@ -14,7 +14,7 @@ import {
   type Scaffold,
 } from './decision.ts';
 
-export type MctsSpec = Extract<ScaffoldSpec, { kind: 'mcts' }>;
+type MctsSpec = Extract<ScaffoldSpec, { kind: 'mcts' }>;
 
 /** An idea in the search tree and its statistics. The root is the empty candidate and has no node. */
 export interface Branch {

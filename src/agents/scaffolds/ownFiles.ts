@@ -78,7 +78,7 @@ export function scaffoldFolders(given: readonly string[], file: string | undefin
 }
 
 /** A file of a scaffold. */
-export interface ScaffoldFile {
+interface ScaffoldFile {
   readonly name: string;
   readonly path: string;
 }

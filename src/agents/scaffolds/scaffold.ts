@@ -38,7 +38,7 @@ export function scaffoldFor(spec: ScaffoldSpec, { lowerIsBetter = false } = {}):
 }
 
 /** Always draft: the policy that learns nothing from results, as a baseline for the others. */
-export const oneShot: Scaffold = (view) => draft(`attempt ${view.ordinal}, one-shot: every attempt is a fresh draft`);
+const oneShot: Scaffold = (view) => draft(`attempt ${view.ordinal}, one-shot: every attempt is a fresh draft`);
 
 export type GreedySpec = Extract<ScaffoldSpec, { kind: 'greedy' }>;
 

@@ -58,7 +58,7 @@ interface Finding {
   readonly rehearsal?: MeteredRun;
 }
 
-export interface InvestigationDeps {
+interface InvestigationDeps {
   readonly spec: MultiTurnSpec;
   readonly stage: Stage;
   readonly brief?: Brief | undefined;
