@@ -36,83 +36,17 @@ import {
   type ToolForm,
 } from '../../llm/index.ts';
 
-/** Where in a thought tools are used. */
-export interface ToolOccasion {
-  readonly view: View;
-  readonly parents: readonly ViewNode[];
-  readonly scope: Scope;
-}
-
 /**
- * The tools of one agent's thoughts.
+ * The tools that a model may call within a thought.
+ *
+ * Role: what a toolbox is, what a thought has read and tried, names, descriptions and arguments of all tools. Non-role: running calls
+ * (reading.ts, investigation.ts).
  *
  * TBX-1. What a tool returned is recorded before it is shown, and a repeated thought gets the same (I5).
  * TBX-2. A tool knows no more than the attempt's view (I4, I5).
  * TBX-3. Every call gets a result; calls, rounds and characters are bounded.
  * TBX-4. What a tool returns is data: it is framed, and it steers no query.
  */
-export interface Toolbox {
-  readonly tools: readonly ToolForm[];
-  /** What the system prompt says about them. */
-  readonly rules: string;
-  /** Absent if it has no literature. */
-  readonly literature?: LiteratureSpec | undefined;
-  /** Whether the model may call tools again. */
-  mayCall(state: ReadingState): boolean;
-  /** The state before the question. @param toolless the server supports no tools. */
-  begin(about: ToolOccasion & { operator: Operator; toolless: boolean }, signal: AbortSignal): Promise<ReadingState>;
-  /** The state after one more round of calls. */
-  answer(asks: Asks, state: ReadingState, about: ToolOccasion, signal: AbortSignal): Promise<ReadingState>;
-}
-
-/** The tools with which a language model reads. Queries are free text without syntax, so that none can fail to parse. */
-
-const query = z.string().trim().min(1).max(400).describe('What to look for, in a few words; no syntax.');
-const searchSchema = z.strictObject({ query });
-const sinceSchema = z.strictObject({
-  query,
-  since: z.int().min(1900).max(2100).nullable().describe('Only works of this year or later, or null.'),
-});
-const readSchema = z.strictObject({
-  id: z.string().min(1).max(300).describe('The id of an item from a search result.'),
-});
-
-const toolNames = ['search_literature', 'search_code', 'search_archive', 'read'] as const;
-export type ToolName = (typeof toolNames)[number];
-
-/** The schema of each tool's arguments. */
-export const toolSchemas = {
-  search_literature: sinceSchema,
-  search_code: searchSchema,
-  search_archive: searchSchema,
-  read: readSchema,
-} as const satisfies Record<ToolName, z.ZodType>;
-
-const descriptions: Readonly<Record<ToolName, string>> = {
-  search_literature: 'Find papers. Returns title, authors, year and the matching passage, each with an id.',
-  search_code: 'Find code bases. Returns title, licence and the matching passage, each with an id.',
-  search_archive:
-    'Find results of this search that you may know: what was tried, how it scored and the lesson drawn from it.',
-  read: 'Read the full available text of one item.',
-};
-
-const holdsPapers = (source: LiteratureSource) => source === 'corpus' || (isOnline(source) && source !== 'github');
-const holdsCode = (source: LiteratureSource) => source === 'corpus' || source === 'github';
-
-/** The tools that are useful with these sources and this budget. */
-export function toolsFor({ sources, searches, reads }: LiteratureSpec): ToolForm[] {
-  const offered = toolNames.filter((name) => {
-    if (name === 'read') return reads > 0;
-    if (searches === 0) return false;
-    if (name === 'search_archive') return sources.includes('archive');
-    return sources.some(name === 'search_code' ? holdsCode : holdsPapers);
-  });
-  return offered.map((name) => ({
-    name,
-    description: descriptions[name],
-    json: answerSchema(name, toolSchemas[name]).json,
-  }));
-}
 
 /** A piece of text from elsewhere, shown to a model as data and cited by its id. */
 export interface Passage {
@@ -152,17 +86,102 @@ export const noReading: ReadingState = {
   left: { searches: 0, reads: 0, itemsPerSearch: 1 },
 };
 
-/** Extra rounds for models whose calls fail. */
-const spareRounds = 2;
-
-/** Whether the model may call tools again. */
-export function mayCall({ how, turns, left }: ReadingState, { searches, reads }: LiteratureSpec): boolean {
-  return how === 'tools' && left.searches + left.reads > 0 && turns.length / 2 < searches + reads + spareRounds;
+/** Where in a thought tools are used. */
+export interface ToolOccasion {
+  readonly view: View;
+  readonly parents: readonly ViewNode[];
+  readonly scope: Scope;
 }
 
-/**
- * Reading the nodes of a view: one definition for the tools of our agents and of agents from outside.
- */
+/** The tools of one agent's thoughts. */
+export interface Toolbox {
+  readonly tools: readonly ToolForm[];
+  /** What the system prompt says about them. */
+  readonly rules: string;
+  /** Absent if it has no literature. */
+  readonly literature?: LiteratureSpec | undefined;
+  /** Whether the model may call tools again. */
+  mayCall(state: ReadingState): boolean;
+  /** The state before the question. @param toolless the server supports no tools. */
+  begin(about: ToolOccasion & { operator: Operator; toolless: boolean }, signal: AbortSignal): Promise<ReadingState>;
+  /** The state after one more round of calls. */
+  answer(asks: Asks, state: ReadingState, about: ToolOccasion, signal: AbortSignal): Promise<ReadingState>;
+}
+
+/** Thrown for a call that cannot run; the message goes to the model. */
+export class InvalidCall extends Error {}
+
+/** The arguments of a call, by the schema of its tool. Nullable keys may be absent: servers without schema enforcement let models omit them. */
+export function argumentsIn<S extends z.ZodObject>(
+  name: string,
+  schema: S,
+  text: string,
+  bounds: JsonBounds,
+): z.infer<S> {
+  let value: unknown;
+  try {
+    value = parseJson(text, bounds);
+  } catch (thrown) {
+    throw new InvalidCall(`the arguments of ${name} are not valid JSON: ${errorMessage(thrown)}`);
+  }
+  const optional = Object.entries(schema.shape).filter(([, each]) => (each as z.ZodType).safeParse(null).success);
+  const nulls = Object.fromEntries(optional.map(([key]) => [key, null]));
+  const record = z.record(z.string(), z.unknown()).safeParse(value);
+  const result = schema.safeParse(record.success ? { ...nulls, ...record.data } : value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const where = issue?.path.join('.').slice(0, 100) || 'object';
+  throw new InvalidCall(`invalid arguments for ${name}: ${where}: ${issue?.message.slice(0, 200)}`);
+}
+
+/** Queries are free text without syntax, so that none can fail to parse. */
+const query = z.string().trim().min(1).max(400).describe('What to look for, in a few words; no syntax.');
+const searchSchema = z.strictObject({ query });
+const sinceSchema = z.strictObject({
+  query,
+  since: z.int().min(1900).max(2100).nullable().describe('Only works of this year or later, or null.'),
+});
+const readSchema = z.strictObject({
+  id: z.string().min(1).max(300).describe('The id of an item from a search result.'),
+});
+
+/** The tools with which a language model reads. */
+const toolNames = ['search_literature', 'search_code', 'search_archive', 'read'] as const;
+export type ToolName = (typeof toolNames)[number];
+
+/** The schema of each tool's arguments. */
+export const toolSchemas = {
+  search_literature: sinceSchema,
+  search_code: searchSchema,
+  search_archive: searchSchema,
+  read: readSchema,
+} as const satisfies Record<ToolName, z.ZodType>;
+
+const descriptions: Readonly<Record<ToolName, string>> = {
+  search_literature: 'Find papers. Returns title, authors, year and the matching passage, each with an id.',
+  search_code: 'Find code bases. Returns title, licence and the matching passage, each with an id.',
+  search_archive:
+    'Find results of this search that you may know: what was tried, how it scored and the lesson drawn from it.',
+  read: 'Read the full available text of one item.',
+};
+
+const holdsPapers = (source: LiteratureSource) => source === 'corpus' || (isOnline(source) && source !== 'github');
+const holdsCode = (source: LiteratureSource) => source === 'corpus' || source === 'github';
+
+/** The tools that are useful with these sources and this budget. */
+export function toolsFor({ sources, searches, reads }: LiteratureSpec): ToolForm[] {
+  const offered = toolNames.filter((name) => {
+    if (name === 'read') return reads > 0;
+    if (searches === 0) return false;
+    if (name === 'search_archive') return sources.includes('archive');
+    return sources.some(name === 'search_code' ? holdsCode : holdsPapers);
+  });
+  return offered.map((name) => ({
+    name,
+    description: descriptions[name],
+    json: answerSchema(name, toolSchemas[name]).json,
+  }));
+}
 
 /** What to look for, as one text. */
 export const wordsSchema = z
@@ -171,6 +190,7 @@ export const wordsSchema = z
   .max(500)
   .describe('each word must occur in the candidate or the texts of a node');
 
+/** One definition for the tools of our agents and of agents from outside. */
 export const nodeDescriptions = {
   get_node: 'One node of your view in full, with its candidate.',
   search_archive: 'Nodes of your view by words, status and operator, best first.',
@@ -204,9 +224,6 @@ export function bestFirst(nodes: readonly ViewNode[]): ViewNode[] {
 /** Tools of multi-turn operators, apart from those of literature. */
 export const ownToolNames = ['check_candidate', 'run_experiment', 'get_node', 'search_archive'] as const;
 export type OwnToolName = (typeof ownToolNames)[number];
-
-/** Thrown for a call that cannot run; the message goes to the model. */
-export class InvalidCall extends Error {}
 
 const nodeQuery = z.strictObject({
   words: wordsSchema.nullable(),
@@ -290,28 +307,10 @@ export function ownTools(space: Space, spec: MultiTurnSpec): ToolForm[] {
 }
 
 /** A program and a script as one argument. */
-const argumentBounds: JsonBounds = { characters: 512 * 1024, depth: 6, items: 512 };
+const ownBounds: JsonBounds = { characters: 512 * 1024, depth: 6, items: 512 };
 
-/** Arguments by a schema. Nullable keys may be absent: servers without schema enforcement let models omit them. */
-function parsed<S extends z.ZodObject>(name: string, schema: S, text: string): z.infer<S> {
-  let value: unknown;
-  try {
-    value = parseJson(text, argumentBounds);
-  } catch (thrown) {
-    throw new InvalidCall(`the arguments of ${name} are not valid JSON: ${errorMessage(thrown).slice(0, 300)}`);
-  }
-  const optional = Object.entries(schema.shape).filter(([, each]) => (each as z.ZodType).safeParse(null).success);
-  const nulls = Object.fromEntries(optional.map(([key]) => [key, null]));
-  const record = z.record(z.string(), z.unknown()).safeParse(value);
-  const result = schema.safeParse(record.success ? { ...nulls, ...record.data } : value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const where = issue?.path.join('.').slice(0, 100) || 'object';
-  throw new InvalidCall(`invalid arguments for ${name}: ${where}: ${issue?.message.slice(0, 200)}`);
-}
-
-export const nodeQueryOf = (text: string) => parsed('search_archive', nodeQuery, text);
-export const nodeOf = (text: string) => parsed('get_node', oneNode, text).node;
+export const nodeQueryOf = (text: string) => argumentsIn('search_archive', nodeQuery, text, ownBounds);
+export const nodeOf = (text: string) => argumentsIn('get_node', oneNode, text, ownBounds).node;
 
 /** What the arguments of a rehearsal may refer to. */
 interface CandidateContext {
@@ -343,10 +342,10 @@ export function candidateOf(
 ): { candidate: string; script?: string } {
   const scripted = tool === 'run_experiment' && bringsScripts(spec, space);
   if (space.kind === 'stack') {
-    const given = parsed(tool, scripted ? stackWithScript : ofStack, text);
+    const given = argumentsIn(tool, scripted ? stackWithScript : ofStack, text, ownBounds);
     return { candidate: canonicalCandidate(given.architecture, space), ...scriptOf(given) };
   }
-  const given = parsed(tool, scripted ? programWithScript : ofProgram, text);
+  const given = argumentsIn(tool, scripted ? programWithScript : ofProgram, text, ownBounds);
   const { files, base } = given;
   const named = base === null ? parents[0] : nodes.find(({ id }) => id === base);
   if (base !== null && named === undefined) throw new InvalidCall(`${base} is not in your view`);
