@@ -9,6 +9,19 @@ import { bringsScripts, type MultiTurnSpec } from '../../domain/rehearsal.ts';
 import { type AnswerSchema, answerSchema } from '../../llm/index.ts';
 import { oneLine, quoted } from './promptText.ts';
 
+/**
+ * The forms of answers: proposals of stacks, lists of proposals, analyses with lessons and insights; and how many tokens an answer
+ * takes. Recordings are found by the schemas: a change of one loses them.
+ */
+
+/** The answer schema of an operator. */
+export interface AnswerForm<T> {
+  readonly schema: z.ZodType<T>;
+  readonly wire: AnswerSchema;
+  /** For answers that are not JSON as a whole: the JSON in them. No server can enforce their schema. */
+  readonly jsonOf?: ((text: string) => string) | undefined;
+}
+
 const statement = z.string().trim().min(1).max(1500);
 
 export const reasons = {
@@ -41,12 +54,11 @@ const edited = ({ primitives }: Pick<StackSpec, 'primitives'>) =>
       .describe('Layers to substitute in the parent, counted from 0, or null if you give a whole architecture.'),
   });
 
-const lessons = z.strictObject({
-  lessons: z
-    .array(z.strictObject({ node: z.string().max(64), text: z.string().trim().min(1).max(1000) }))
-    .max(16)
-    .describe('One lesson per listed result.'),
-});
+const lessonList = z
+  .array(z.strictObject({ node: z.string().max(64), text: z.string().trim().min(1).max(1000) }))
+  .max(16)
+  .describe('One lesson per listed result.');
+const lessons = z.strictObject({ lessons: lessonList });
 
 /** A proposal as a model states it; exactly one of `architecture` and `edits` is null. */
 export interface StatedProposal {
@@ -56,14 +68,6 @@ export interface StatedProposal {
   readonly evidence: string[];
   readonly architecture: string | null;
   readonly edits: { layer: number; primitive: Primitive }[] | null;
-}
-
-/** The answer schema of an operator. */
-export interface AnswerForm<T> {
-  readonly schema: z.ZodType<T>;
-  readonly wire: AnswerSchema;
-  /** For answers that are not JSON as a whole: the JSON in them. No server can enforce their schema. */
-  readonly jsonOf?: ((text: string) => string) | undefined;
 }
 
 /**
@@ -139,10 +143,7 @@ const stated = z.strictObject({
 });
 
 const analysis = z.strictObject({
-  lessons: z
-    .array(z.strictObject({ node: z.string().max(64), text: z.string().trim().min(1).max(1000) }))
-    .max(16)
-    .describe('One lesson per listed result.'),
+  lessons: lessonList,
   insights: z.array(stated).max(2).describe('At most two; an empty list unless these results change what is known.'),
 });
 
@@ -193,12 +194,6 @@ export function usableInsights(insights: z.infer<typeof analysis>['insights'], v
   });
 }
 
-/**
- * How many output tokens a question needs: the size of its answer and room for the thought before it. The limit is also what
- * a call reserves and what it can waste, so it follows the operator. A truncated answer is requested again with twice the
- * room.
- */
-
 /** Tokens of thinking by effort. Answers of current models at medium effort take 150 to 3000 tokens in all. */
 const thinking: Readonly<Record<Effort | 'default', number>> = {
   low: 2000,
@@ -228,7 +223,12 @@ export const tokensOf = (bytes: number): number => Math.ceil(bytes / bytesPerTok
 /** Largest limit that an agent may set. */
 const most = 200_000;
 
-/** The output limit of a question. @param answer tokens of the answer itself. */
+/**
+ * The output limit of a question: the size of its answer and room for the thought before it. It is also what a call reserves and
+ * what it can waste, so it follows the operator. A truncated answer is requested again with twice the room.
+ *
+ * @param answer tokens of the answer itself.
+ */
 export function outputTokens(purpose: Purpose, answer: number, effort: Effort | undefined, room: number): number {
   const thought = thinking[effort ?? 'default'] / (purpose === 'analyze' ? 2 : 1);
   return Math.min(most, (answer + thought) * room);

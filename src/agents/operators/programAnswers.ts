@@ -6,8 +6,10 @@ import { answerSchema } from '../../llm/index.ts';
 import { type AnswerForm, listForm, reasons } from './answers.ts';
 
 /**
- * Program text outside JSON. Models write better programs where they need not escape them, and a broken escape costs the whole
- * answer: reasons come as JSON, each file or change in a fenced block that names its file.
+ * How a model states a program, and what the program then is.
+ *
+ * Program text comes outside JSON: models write better programs where they need not escape them, and a broken escape costs the whole
+ * answer. Reasons come as JSON, each file or change in a fenced block that names its file. Edits are applied to the parent's files.
  */
 
 /** One fenced block: the words after its opening fence, and its text. */
@@ -147,7 +149,10 @@ the replacement
 the other.`,
 } as const;
 
-/** Longer than any program that a space allows; the space's own limit gives a better message. */
+/**
+ * Longer than any program that a space allows, whose own limit gives a better message. Also bounds the growth of a text by edits
+ * before its size is checked.
+ */
 const longestText = 200_000;
 
 const file = z.strictObject({
@@ -210,9 +215,6 @@ export const programForms: Readonly<Record<Operator, AnswerForm<StatedProgram>>>
 export const programListForm = (operator: Operator): AnswerForm<readonly unknown[]> =>
   listForm(programForms[operator], withFencedProposals);
 
-/** Longer than any program that a space allows: bounds the growth of a text by edits before its size is checked. */
-const longestTextOfEdits = 200_000;
-
 /** A fragment of a file and its replacement. */
 interface Edit {
   readonly file: string;
@@ -261,8 +263,8 @@ export function applyEdits(files: Files, edits: readonly Edit[]): Files {
       );
     }
     const length = text.length - search.length + replace.length;
-    if (length > longestTextOfEdits) {
-      throw new EditError(`${which} would grow ${file} to ${length} characters; the limit is ${longestTextOfEdits}`);
+    if (length > longestText) {
+      throw new EditError(`${which} would grow ${file} to ${length} characters; the limit is ${longestText}`);
     }
     result[file] = text.slice(0, first) + replace + text.slice(first + search.length);
   }

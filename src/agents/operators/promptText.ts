@@ -5,6 +5,10 @@ import type { Item, OwnResult, ReadText } from '../../domain/literature.ts';
 import { isScored, ranked, type View, type ViewNode } from '../../domain/node.ts';
 import { normalised, printable } from '../../platform/index.ts';
 
+/**
+ * How anything is written into a prompt: text of others in frames, templates with slots, attempts as lines, finds of literature.
+ */
+
 // Removed characters leave no mark in a prompt: it would confuse the model.
 const mark = '';
 

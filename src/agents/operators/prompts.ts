@@ -33,6 +33,34 @@ import {
   severalInstructions,
 } from './sections.ts';
 
+/**
+ * The prompts of an agent: the choice by what its candidates are, and those for stacks of layers.
+ *
+ * Role: system prompts, questions, and what a stated proposal results in. Non-role: sections that all kinds share (sections.ts),
+ * programs (programPrompts.ts), the forms of answers (answers.ts). A change of a template changes what is asked, and recordings are
+ * found by it.
+ */
+
+/** What the questions of one agent share. */
+interface PromptDeps {
+  readonly task: string;
+  readonly metric: string;
+  readonly lowerIsBetter?: boolean | undefined;
+  readonly space: Space;
+  readonly primitives?: readonly OwnPrimitive[] | undefined;
+  readonly brief?: Brief | undefined;
+  readonly experiment?: Experiment | undefined;
+  readonly role: string;
+}
+
+/** @throws TerminalError for a program space without a brief, and for a scale plan, which has no agents. */
+export function promptsFor({ space, brief, lowerIsBetter = false, ...shared }: PromptDeps): CandidatePrompts {
+  if (space.kind === 'stack') return stackPrompts({ ...shared, space });
+  if (space.kind === 'scale') throw new TerminalError('space', 'a scale plan has no agents');
+  if (!brief) throw new TerminalError('brief', 'a program space needs a brief');
+  return programPrompts({ ...shared, space, brief, lowerIsBetter });
+}
+
 /** What all stack questions of a search share. */
 interface StackPromptDeps {
   readonly task: string;
@@ -45,6 +73,45 @@ interface StackPromptDeps {
   readonly role: string;
   /** The rules of the tools that the model may use before it proposes; absent without tools. */
   readonly rules?: string | undefined;
+}
+
+/** Prompts for stacks of layers. */
+function stackPrompts(deps: Omit<StackPromptDeps, 'rules'>): CandidatePrompts {
+  const { space } = deps;
+  const forms = proposalForms(space);
+  return {
+    system: (purpose, rules) => systemPrompt(purpose, { ...deps, rules }),
+    question: proposalPrompt,
+    analysis: analysisPrompt,
+    longestQuestion,
+    // A layer or its edit takes at most eight tokens.
+    answerTokens: (purpose) => (purpose === 'analyze' ? lessonTokens : reasonTokens + 8 * space.layers),
+    severalRules: severalInstructions.trim(),
+    listForm: (operator) => listForm(forms[operator]),
+    form(operator) {
+      const { schema, wire } = forms[operator];
+      const stated = schema.transform(
+        (reasons): Statement => ({ reasons, candidate: (parents) => candidateOf(reasons, parents, space) }),
+      );
+      return { schema: stated, wire };
+    },
+  };
+}
+
+/** The candidate that a statement results in. @throws ArchitectureError; TerminalError for an edit outside the parent. */
+function candidateOf({ architecture, edits }: StatedProposal, parents: readonly ViewNode[], space: StackSpace): string {
+  if (architecture !== null)
+    return canonicalText(parseArchitecture(architecture, [...primitives, ...space.primitives]));
+  const [parent] = parents;
+  if (!parent || !edits) throw new TerminalError('edit', 'there is no parent to edit: give a whole architecture');
+  const layers = [...parseInSpace(parent.candidate, space)];
+  for (const { layer, primitive } of edits) {
+    if (!Number.isInteger(layer) || layer < 0 || layer >= layers.length) {
+      throw new TerminalError('edit', `edit of layer ${layer}: the layers are 0 to ${layers.length - 1}`);
+    }
+    layers[layer] = primitive;
+  }
+  return canonicalText(layers satisfies Architecture);
 }
 
 /** The stable prefix of all questions with one purpose. */
@@ -226,62 +293,3 @@ Output of the trainer:
 
 Propose a candidate that trains.
 `;
-
-/** The candidate that a statement results in. @throws ArchitectureError; TerminalError for an edit outside the parent. */
-function candidateOf({ architecture, edits }: StatedProposal, parents: readonly ViewNode[], space: StackSpace): string {
-  if (architecture !== null)
-    return canonicalText(parseArchitecture(architecture, [...primitives, ...space.primitives]));
-  const [parent] = parents;
-  if (!parent || !edits) throw new TerminalError('edit', 'there is no parent to edit: give a whole architecture');
-  const layers = [...parseInSpace(parent.candidate, space)];
-  for (const { layer, primitive } of edits) {
-    if (!Number.isInteger(layer) || layer < 0 || layer >= layers.length) {
-      throw new TerminalError('edit', `edit of layer ${layer}: the layers are 0 to ${layers.length - 1}`);
-    }
-    layers[layer] = primitive;
-  }
-  return canonicalText(layers satisfies Architecture);
-}
-
-/** Prompts for stacks of layers. */
-function stackPrompts(deps: Omit<StackPromptDeps, 'rules'>): CandidatePrompts {
-  const { space } = deps;
-  const forms = proposalForms(space);
-  return {
-    system: (purpose, rules) => systemPrompt(purpose, { ...deps, rules }),
-    question: proposalPrompt,
-    analysis: analysisPrompt,
-    longestQuestion,
-    // A layer or its edit takes at most eight tokens.
-    answerTokens: (purpose) => (purpose === 'analyze' ? lessonTokens : reasonTokens + 8 * space.layers),
-    severalRules: severalInstructions.trim(),
-    listForm: (operator) => listForm(forms[operator]),
-    form(operator) {
-      const { schema, wire } = forms[operator];
-      const stated = schema.transform(
-        (reasons): Statement => ({ reasons, candidate: (parents) => candidateOf(reasons, parents, space) }),
-      );
-      return { schema: stated, wire };
-    },
-  };
-}
-
-/** What the questions of one agent share. */
-interface PromptDeps {
-  readonly task: string;
-  readonly metric: string;
-  readonly lowerIsBetter?: boolean | undefined;
-  readonly space: Space;
-  readonly primitives?: readonly OwnPrimitive[] | undefined;
-  readonly brief?: Brief | undefined;
-  readonly experiment?: Experiment | undefined;
-  readonly role: string;
-}
-
-/** @throws TerminalError for a program space without a brief, and for a scale plan, which has no agents. */
-export function promptsFor({ space, brief, lowerIsBetter = false, ...shared }: PromptDeps): CandidatePrompts {
-  if (space.kind === 'stack') return stackPrompts({ ...shared, space });
-  if (space.kind === 'scale') throw new TerminalError('space', 'a scale plan has no agents');
-  if (!brief) throw new TerminalError('brief', 'a program space needs a brief');
-  return programPrompts({ ...shared, space, brief, lowerIsBetter });
-}

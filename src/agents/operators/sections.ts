@@ -17,6 +17,11 @@ import {
   siblings,
 } from './promptText.ts';
 
+/**
+ * What prompts share, whatever the candidate is: their contract, sections with caps, and the questions that are the same for all.
+ * Deterministic: equal inputs give equal bytes.
+ */
+
 /** What every proposal states in addition to its candidate. */
 interface Reasons {
   readonly hypothesis: string;
@@ -189,7 +194,7 @@ export function remainingBudgetText({ remaining, left }: View): string {
   return `Remaining budget: ${parts.join(', ')}.`;
 }
 
-/** Added for agents whose thoughts give several candidates. */
+/** Added to the system prompt of agents whose thoughts give several candidates. */
 export const severalInstructions = `
 Give as many candidates as the question asks for, in the list "proposals", the most promising first. What is said above of one
 candidate holds for each of them. Each follows an idea of its own, with its own hypothesis, change and expectation; none repeats
