@@ -13,8 +13,18 @@ import { briefSchema, fileNameSchema } from '../domain/program.ts';
 import { LineReader, OutputLog, printable, type Timers } from '../platform/index.ts';
 
 /**
- * The searcher protocol: one JSON object per line, to the program on stdin and from it on stdout. Published as
- * `schemas/searcher.schema.json` and explained in docs/searchers.md.
+ * One run of a program of the user: the searcher protocol, and the process that speaks it. The protocol is one JSON object per line, to
+ * the program on stdin and from it on stdout; published as `schemas/searcher.schema.json` and explained in docs/searchers.md.
+ *
+ * Role: starts the program, asks, waits, and ends it with all that it started. Non-role: what a reply is worth, starting another one
+ * after its end (searchers.ts).
+ *
+ * SPR-1. A question settles exactly once: with the reply, or with the failure that replaces it. A program that broke the
+ *     protocol, was silent or whose question was aborted is killed and answers nothing more.
+ * SPR-2. The program sees an allow-list of environment variables (I7) and runs in a process group of its own, which is killed
+ *     as a whole.
+ * SPR-3. What it writes costs bounded memory: a line of stdout, the first and last bytes of stderr.
+ * SPR-4. It ends with its stdin, so that a host that was killed leaves no program behind that reads it.
  */
 
 /** Increment when a program written for the protocol before could not follow this one. */
@@ -173,19 +183,7 @@ function parsed<T extends { kind: string }>(line: string, schema: z.ZodType<T>):
   return checked.success ? checked.data : failure('malformed', formatZodError(checked.error, schema).join('; '));
 }
 
-/**
- * One run of a program of the user.
- *
- * Role: starts the program, asks, waits, and ends it with all that it started. Non-role: what a reply is worth (thought.ts),
- * starting another one after its end (searchers.ts).
- *
- * SPR-1. A question settles exactly once: with the reply, or with the failure that replaces it. A program that broke the
- *     protocol, was silent or whose question was aborted is killed and answers nothing more.
- * SPR-2. The program sees an allow-list of environment variables (I7) and runs in a process group of its own, which is killed
- *     as a whole.
- * SPR-3. What it writes costs bounded memory: a line of stdout, the first and last bytes of stderr.
- * SPR-4. It ends with its stdin, so that a host that was killed leaves no program behind that reads it.
- */
+/** One run of a program of the user. */
 export class SearcherProcess {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #setting: SearcherCommand;

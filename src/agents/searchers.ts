@@ -27,6 +27,18 @@ import {
   searcherProtocol,
 } from './searcherProcess.ts';
 
+/**
+ * Agents whose program proposes: the programs that may run here, and one attempt.
+ *
+ * Role: one process per agent, started with its first question and again with the first one after its end; judging replies, recording
+ * them (the gateway). Non-role: the protocol and the process (searcherProcess.ts).
+ *
+ * SEA-1. A new process gets the whole view with each question, so nothing is lost with the one before (I5).
+ * SEA-2. A program is started only if its file is the one that the search started with.
+ * SEA-3. A specification starts no program by itself: it may come from the bus, and what it names is any file of this machine. The
+ *     paths are given here, from the local search file or an option (I12).
+ */
+
 /** A question of an agent: what its program is opened with, and the view of one attempt. */
 interface SearcherQuestion {
   readonly open: OpenMessage;
@@ -86,17 +98,7 @@ export function requireSameSearcher({ name, program }: Pick<AgentSpec, 'name' | 
   throw new PrerequisiteError('searcher-changed', message, 'restore the file, or launch a new search');
 }
 
-/**
- * The programs of the agents of one search that run in this process.
- *
- * Role: one process per agent, started with its first question and again with the first one after its end. Non-role: recording
- * (the gateway), judging replies (thought.ts).
- *
- * SEA-1. A new process gets the whole view with each question, so nothing is lost with the one before (I5).
- * SEA-2. A program is started only if its file is the one that the search started with.
- * SEA-3. A specification starts no program by itself: it may come from the bus, and what it names is any file of this machine. The
- *     paths are given here, from the local search file or an option (I12).
- */
+/** The programs of the agents of one search that run in this process. */
 export class Searchers {
   readonly #helpers: PythonOptions;
   readonly #timers: Timers;

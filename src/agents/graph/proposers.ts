@@ -27,6 +27,13 @@ import type { Analysis } from '../operators/answers.ts';
 import { mostAtOnce } from '../tools/reading.ts';
 import type { Asks, ReadingState, Toolbox } from '../tools/toolbox.ts';
 
+/**
+ * Proposers: the part of a thought that differs between kinds of agents.
+ *
+ * Role: the contract, a local model, a local model that rehearses, and several models of which a bandit chooses one. Non-role: a
+ * language model (chatProposer.ts), the steps around a proposal (steps.ts).
+ */
+
 /** The task of the search, in its own words. */
 export interface TaskDescription {
   readonly task: string;
@@ -326,7 +333,7 @@ function metered(gateway: Gateway | null): { readonly gateway: LlmClient | null;
  * Several models as one proposer: the model with the highest confidence bound proposes; if it is unavailable, rejects the
  * request or would exceed the remaining budget, the next one does.
  *
- * BND-1. The choice is computed from the view (models/bandit.ts); no state survives between calls (I5).
+ * BND-1. The choice is computed from the view (`rankedArms`); no state survives between calls (I5).
  * BND-2. That a model was skipped is recorded once another one has answered, so that a resume and a replay take the same
  *        path. If no model answers, nothing is recorded and all are asked again later.
  * BND-3. The model that started an attempt continues it: it gets the repairs of its own answers and the results of its own

@@ -19,6 +19,11 @@ import type { Decision } from '../scaffolds/decision.ts';
 import type { ReadingState } from '../tools/toolbox.ts';
 import type { FinalResult, Problem, Proposer, SingleResult } from './proposers.ts';
 
+/**
+ * Thoughts: the attempts that a finished one submits, and where the checkpoints of unfinished ones are stored. Non-role: thinking
+ * (steps.ts), writing checkpoints (graph.ts).
+ */
+
 /** An attempt, ready for submission. */
 export interface Attempt {
   readonly operator: Operator;

@@ -24,6 +24,25 @@ import {
   vary,
 } from './mutate.ts';
 
+/**
+ * `local/bayes`: Bayesian optimisation over the layers of a stack. The surrogate is in a helper process,
+ * `python3 -m aira_workers.bayes`, which is asked over JSON lines.
+ *
+ * BAY-1. The process starts with the first question, and a question after its death starts another one.
+ * BAY-2. Questions are answered one at a time, in order.
+ * BAY-3. Each question settles exactly once: with the answer, or with an error if the helper dies, breaks the protocol, or
+ *        the question is aborted.
+ * BAY-4. The helper has no state between questions, so it may be killed at any time; `close` returns after its exit.
+ */
+
+/** How to run the helper. The environment is complete: nothing is inherited in addition. */
+export interface PythonOptions {
+  readonly python: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The package directory, which contains `gpu-workers/`. */
+  readonly packageRoot: string;
+}
+
 /** A surrogate with fewer scores is no better than chance. */
 const fewest = 3;
 /** The fit is cubic in the observations: one second at 500 on one core. Beyond that, keep the best and the newest halves. */
@@ -44,8 +63,9 @@ function observed(nodes: readonly ScoredNode[]): ScoredNode[] {
 
 /**
  * Composer's search engine, "one-shot": a Gaussian process over the layers, and noisy expected improvement (Letham et al. 2019,
- * arXiv 1706.07094; `aira_workers/bayes/surrogate.py`) over a pool of random architectures and mutations of the best nodes and the parents. Repairs are chosen among mutations of the failed candidate.
- * Drafts, and anything before three scores, are random: drafts learn nothing from results, whatever the model.
+ * arXiv 1706.07094; `aira_workers/bayes/surrogate.py`) over a pool of random architectures and mutations of the best nodes and the parents.
+ * Repairs are chosen among mutations of the failed candidate. Drafts, and anything before three scores, are random: drafts learn
+ * nothing from results, whatever the model.
  *
  * If the helper dies it is restarted once for the same question; a second death is an error. The model never falls back to
  * random search silently.
@@ -184,26 +204,6 @@ export function candidatePool(from: Sources, space: StackSpace, seen: ReadonlySe
   return [...pool.values()];
 }
 
-/**
- * Client of one helper process, `python3 -m aira_workers.bayes`, over JSON lines.
- *
- * Role: starts the helper, asks and answers. Non-role: deciding what to do when the helper dies.
- *
- * BAY-1. The process starts with the first question, and a question after its death starts another one.
- * BAY-2. Questions are answered one at a time, in order.
- * BAY-3. Each question settles exactly once: with the answer, or with an error if the helper dies, breaks the protocol, or
- *        the question is aborted.
- * BAY-4. The helper has no state between questions, so it may be killed at any time; `close` returns after its exit.
- */
-
-/** How to run the helper. The environment is complete: nothing is inherited in addition. */
-export interface PythonOptions {
-  readonly python: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** The package directory, which contains `gpu-workers/`. */
-  readonly packageRoot: string;
-}
-
 interface Question {
   readonly layers: number;
   readonly primitives: readonly Primitive[];
@@ -247,6 +247,7 @@ interface HelperProcess {
   listener: ((reply: Reply | Error) => void) | null;
 }
 
+/** Client of one helper process. What to do when it dies is the model's decision. */
 class BayesHelper {
   readonly #setting: PythonOptions;
   #running: HelperProcess | null = null;

@@ -13,8 +13,10 @@ import type { Rng } from '../../domain/rng.ts';
 import type { LocalModel, Proposal, ProposalInput } from './model.ts';
 
 /**
- * Variations of architectures: pure functions that preserve the depth and the space. A variation may return its input if
- * nothing can vary (a single primitive, a single layer); the caller checks for novelty.
+ * Variations of architectures, which other models use too, and the models that need nothing else: `local/mutate`, `local/random`.
+ *
+ * Variations are pure functions that preserve the depth and the space. One may return its input if nothing can vary (a single
+ * primitive, a single layer); the caller checks for novelty.
  */
 
 export function randomArchitecture(space: StackSpace, rng: Rng): Architecture {

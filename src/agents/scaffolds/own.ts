@@ -35,8 +35,8 @@ import { scaffoldFor } from './scaffold.ts';
 /**
  * A scaffold of the user: what its module exports, and how one decision of it is made.
  *
- * Role: the contract (docs/scaffolds.md), the tools that it is given, the check of each decision. Non-role: finding and
- * loading files (ownFiles.ts), validating a module before a search (ownCheck.ts).
+ * Role: the contract (docs/scaffolds.md), the tools that it is given, the check of each decision, and of a module before a search.
+ * Non-role: finding and loading files (ownFiles.ts).
  *
  * POL-1. A decision depends on view, rng and settings alone (I5): the view is a frozen copy without the fields that differ
  *     from run to run, and clock and chance of the process throw while it runs.
@@ -218,12 +218,7 @@ export function boundScaffold<Settings extends OwnSettings>(
   };
 }
 
-/**
- * What is checked of a user's scaffold before a search may use it: two searches in memory with drawn outcomes, from the
- * empty view on. Each decision must be possible, and the same again: at once, and after all others (POL-1). Failures,
- * duplicates, rejected and pending attempts, vetoes and nodes of another agent occur, each within the first ten attempts.
- */
-
+/** Who proposes in the check, and who else does. */
 const self = agentNameSchema.parse('own');
 const other = agentNameSchema.parse('other');
 const attempts = 32;
@@ -280,7 +275,9 @@ function viewOf(ordinal: number, nodes: readonly ViewNode[], pending: number, sh
 }
 
 /**
- * Checks a scaffold as a search would use it.
+ * Checks a scaffold as a search would use it: two searches in memory with drawn outcomes, from the empty view on. Each decision must
+ * be possible, and the same again: at once, and after all others (POL-1). Failures, duplicates, rejected and pending attempts,
+ * vetoes and nodes of another agent occur, each within the first ten attempts.
  *
  * @param label how the sentence names it.
  * @throws PrerequisiteError `scaffold` with the first attempt at which it fails, decides what cannot be, or decides otherwise
