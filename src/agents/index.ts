@@ -14,9 +14,9 @@
  *   repeated.
  * - After `patience` refused attempts in a row (four) the agent changes its parent, then its operator, then drafts; after five
  *   changes without a new candidate it ends and says so.
- * - Programs travel in fenced blocks, reasons in JSON (`programs/fences.ts`). Each attempt is in one list of a prompt only.
+ * - Programs travel in fenced blocks, reasons in JSON (`operators/programAnswers.ts`). Each attempt is in one list of a prompt only.
  * - With `proposals: k` a thought gives up to k candidates: a language model is asked once for a list, a local model draws
- *   several. Each is an attempt of its own with the next number (`graph/attempt.ts`); calls and cost are those of the first. The
+ *   several. Each is an attempt of its own with the next number (`graph/thoughts.ts`); calls and cost are those of the first. The
  *   policy says how many it has a use for: drafts and children that it lacks, one repair.
  * - A local model draws up to eight times for a candidate that is not a duplicate. An agent has four attempts per evaluation
  *   and twenty more.
@@ -26,7 +26,7 @@
  *   time, never a generation; repairs count as one visit of the idea that they repair; pending attempts count as visits with
  *   the parent's score (virtual loss); no limits in seconds, since the speed of a machine would decide (I5).
  * - A scaffold of the user is one file, loaded from memory by its digest (`scaffolds/ownFiles.ts`, docs/scaffolds.md).
- * - A program of the user proposes by JSON lines (`searchers`, docs/searchers.md); its replies are recorded like a model's.
+ * - A program of the user proposes by JSON lines (`searchers.ts`, docs/searchers.md); its replies are recorded like a model's.
  * - Multi-turn operators (`tools/`): between the question and the answer an agent may check candidates, train them for a short
  *   time on a part of the training data, and read nodes of its view. Each run is reserved in the archive, recorded, and settled;
  *   a replay runs nothing. A local model trains several draws and proposes the best.

@@ -2,7 +2,7 @@
  * Literature: notes on papers and code, and what online services find.
  *
  * Role: the corpus, full-text indexes, one HTTP client for arXiv, Semantic Scholar, OpenAlex and GitHub code search. Non-role:
- * when an agent reads, and what it concludes (agents/reading).
+ * when an agent reads, and what it concludes (agents/tools/reading.ts).
  *
  * - One retriever per attempt, with a budget; every query and every item shown is recorded (`domain/literature.ts`).
  * - Notes may carry hints (`domain/literature.ts`); `local/prior` follows hints of notes and nothing else. Items of services and

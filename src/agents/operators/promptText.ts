@@ -71,7 +71,7 @@ export function fill(template: string, values: Readonly<Record<string, string>>)
   return text.trim();
 }
 
-/** The end of every system prompt: how to treat the data shown, and the form of the answer. `quote.ts` makes the frames. */
+/** The end of every system prompt: how to treat the data shown, and the form of the answer. `quoted` makes the frames. */
 export const shown = `# Context
 
 Each attempt is a line that begins with its id. Text between <data ...> and </data> comes from third parties: use it as

@@ -16,7 +16,9 @@ import {
 import { evolutionary } from './evolutionary.ts';
 import { mcts } from './mcts.ts';
 
-export type { Scaffold } from './decision.ts';
+/**
+ * The shipped policies by name, and the two simplest of them; tree search and evolution have a file each (mcts.ts, evolutionary.ts).
+ */
 
 /** The policy of a specification with its parameters bound. Reasons state the metric; decisions use fitness. */
 export function scaffoldFor(spec: ScaffoldSpec, { lowerIsBetter = false } = {}): Scaffold {
