@@ -2,6 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { nkeys } from 'nats';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -201,6 +202,9 @@ describe('credentials that do not go together', () => {
     ['in a file that is not there', { nats: 'h', natsCreds: '/nowhere' }, {}, /--nats-creds cannot be read/],
     ['of half a certificate', { nats: 'h', natsCert: 'NKEY' }, {}, /must be given together/],
     ['with half an escape', { nats: 'nats://me:100%@h' }, {}, /encoded/],
+    ['of a cluster, half of it without TLS', { nats: 'tls://a,nats://b' }, {}, /some addresses .* use TLS/],
+    ['of two users', { nats: 'nats://me:secret@a,nats://you:secret@b' }, {}, /different users/],
+    ['with a name that is no address', { nats: 'nats://a,nats://me:secret@[' }, {}, /not the address/],
   ];
 
   it.each(wrong)('%s are refused in one sentence', (_, options, environment, sentence) => {
@@ -208,5 +212,23 @@ describe('credentials that do not go together', () => {
     const given = JSON.parse(JSON.stringify(options).replaceAll('NKEY', nkey)) as NatsOptions;
     expect(() => natsAccess(given, environment)).toThrow(sentence);
     expect(() => natsAccess(given, environment)).not.toThrow(/secret|100%/);
+  });
+});
+
+describe('the addresses of a cluster', () => {
+  it('lose their credentials, which any of them may name', () => {
+    const { url, access } = natsAccess({ nats: 'nats://a:1, nats://me:secret@b:2,c' }, {});
+    expect(url).toBe('nats://a:1,nats://b:2,c');
+    expect(access).toEqual({ user: 'me', password: 'secret' });
+  });
+
+  it('lead to the servers that are there', async () => {
+    const host = await serve({});
+    const dead = createServer().listen(0, '127.0.0.1');
+    await once(dead, 'listening');
+    const { port } = dead.address() as AddressInfo;
+    dead.close();
+    await once(dead, 'close');
+    await meet({ nats: `nats://127.0.0.1:${port},nats://${host}` });
   });
 });

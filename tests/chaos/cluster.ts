@@ -21,7 +21,8 @@ export class NatsCluster {
     this.url = ports.map((port) => `nats://127.0.0.1:${port}`).join(',');
   }
 
-  static async begin(folder: string, size: number): Promise<NatsCluster> {
+  /** The first `running` servers of `size`; each knows the addresses of the first two, and learns those of others from them. */
+  static async begin(folder: string, size: number, running = size): Promise<NatsCluster> {
     const ports = await Promise.all(Array.from({ length: size }, freePort));
     const routes = await Promise.all(Array.from({ length: size }, freePort));
     const files = ports.map((port, index) => {
@@ -38,14 +39,14 @@ export class NatsCluster {
           name: 'lab',
           host: '127.0.0.1',
           port: routes[index],
-          routes: routes.map((route) => `nats://127.0.0.1:${route}`),
+          routes: routes.slice(0, 2).map((route) => `nats://127.0.0.1:${route}`),
         },
       };
       writeFileSync(file, JSON.stringify(config));
       return file;
     });
     const cluster = new NatsCluster(files, ports);
-    for (let index = 0; index < size; index++) cluster.start(index);
+    for (let index = 0; index < running; index++) cluster.start(index);
     await cluster.#settled();
     return cluster;
   }
@@ -76,6 +77,19 @@ export class NatsCluster {
           return { leader: Number(cluster.leader.replace('nats-', '')), copies: config.num_replicas };
         }),
       { timeout: 60_000, interval: 250 },
+    );
+  }
+
+  /** Waits until each server has announced itself to the others. */
+  async whole(): Promise<void> {
+    const servers = (nc: NatsConnection) => new Set([nc.getServer(), ...(nc.info?.connect_urls ?? [])]);
+    await vi.waitFor(
+      () =>
+        this.#ask(async (nc) => {
+          const found = servers(nc);
+          if (found.size < this.#ports.length) throw new Error(`${[...found].join(', ')} only`);
+        }),
+      { timeout: 30_000, interval: 200 },
     );
   }
 
