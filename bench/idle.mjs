@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createModel, think } from '../dist/agents/index.js';
-import { agent, circumstances, evaluator, openLab, rewriteSection, searchOf } from './laboratory.mjs';
+import { rewriteSection } from '../scripts/section.mjs';
+import { agent, circumstances, evaluator, openLab, searchOf } from './laboratory.mjs';
 
 const seconds = 60;
 const devices = 2;
@@ -62,7 +63,7 @@ try {
   ];
   const text = `${circumstances()}\n\n| | |\n| :-- | --: |\n${rows.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}`;
   console.log(text);
-  rewriteSection('idle', text);
+  rewriteSection('BENCHMARKS.md', 'idle', text);
 } finally {
   await lab.close();
   rmSync(home, { recursive: true, force: true });

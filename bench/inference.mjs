@@ -12,9 +12,9 @@
  * The last columns are those of resampling searches alone, as if trainings were not shared.
  */
 
-import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { rewriteSection } from '../scripts/section.mjs';
 
 const root = new URL('..', import.meta.url).pathname;
 const load = (path) => import(join(root, 'dist', path));
@@ -258,9 +258,5 @@ const text = [
 ].join('\n');
 if (given.markdown === undefined) process.stdout.write(`${text}\n`);
 else {
-  const [begin, end] = ['<!-- inference: begin -->', '<!-- inference: end -->'];
-  const document = readFileSync(given.markdown, 'utf8');
-  const [from, to] = [document.indexOf(begin), document.indexOf(end)];
-  if (from < 0 || to < from) throw new Error(`${given.markdown} has no section between ${begin} and ${end}`);
-  writeFileSync(given.markdown, `${document.slice(0, from + begin.length)}\n\n${text}\n\n${document.slice(to)}`);
+  rewriteSection(given.markdown, 'inference', text);
 }

@@ -1,7 +1,6 @@
 // A laboratory as a benchmark wants it: the real archivist, workers and agents meeting on a real nats-server, with a task,
 // a model and evaluators of the benchmark's own. What is measured is what lies between them.
 import { randomUUID } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { agentMachine } from '../dist/actors/agent.js';
@@ -126,16 +125,6 @@ export function circumstances() {
   const machine = `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.version}`;
   const load = loadavg()[0]?.toFixed(1);
   return `${new Date().toISOString().slice(0, 10)}, ${machine}, load average ${load} at the beginning.`;
-}
-
-/** Writes a section of BENCHMARKS.md anew. @param {string} name @param {string} text */
-export function rewriteSection(name, text) {
-  const page = join(import.meta.dirname, '../BENCHMARKS.md');
-  const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
-  const [before, rest] = readFileSync(page, 'utf8').split(begin);
-  const after = rest?.split(end)[1];
-  if (after === undefined) throw new Error(`BENCHMARKS.md has no section between ${begin} and ${end}`);
-  writeFileSync(page, `${before}${begin}\n\n${text}\n\n${end}${after}`);
 }
 
 /** The value that a share of the values is not above. @param {readonly number[]} values @param {number} share */

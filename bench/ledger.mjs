@@ -8,8 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Archive, readArchive } from '../dist/memory/index.js';
 import { systemClock } from '../dist/platform/timers.js';
+import { rewriteSection } from '../scripts/section.mjs';
 import { candidate, fill, fillers, newHome, oneNode, spec } from './filled.mjs';
-import { circumstances, quantile, rewriteSection, search } from './laboratory.mjs';
+import { circumstances, quantile, search } from './laboratory.mjs';
 
 const largest = Number(process.argv[2] ?? 1e6);
 const sizes = [1e3, 1e4, 1e5, 1e6].filter((size) => size <= largest);
@@ -172,4 +173,4 @@ else {
   if (status !== 0) throw new Error(`the other stores could not be measured: ${stderr.slice(-2000)}`);
   say(`\n${stdout.trim()}`);
 }
-rewriteSection('ledger', lines.join('\n'));
+rewriteSection('BENCHMARKS.md', 'ledger', lines.join('\n'));

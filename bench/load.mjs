@@ -13,13 +13,13 @@ import Database from 'better-sqlite3';
 import { createModel, think } from '../dist/agents/index.js';
 import { Archive } from '../dist/memory/index.js';
 import { systemClock } from '../dist/platform/timers.js';
+import { rewriteSection } from '../scripts/section.mjs';
 import {
   agent,
   circumstances,
   connectAs,
   evaluator,
   quantile,
-  rewriteSection,
   search,
   searchOf,
   serverOf,
@@ -292,7 +292,7 @@ async function main() {
     const rows = figuresOf(home, size, await run(home, size));
     const text = `${heading}\n\n| | |\n| :-- | --: |\n${rows.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}`;
     console.log(text);
-    rewriteSection('load', text);
+    rewriteSection('BENCHMARKS.md', 'load', text);
   } finally {
     rmSync(home, { recursive: true, force: true });
   }

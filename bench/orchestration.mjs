@@ -10,6 +10,7 @@ import Database from 'better-sqlite3';
 import { createModel, think } from '../dist/agents/index.js';
 import { Archive } from '../dist/memory/index.js';
 import { systemClock } from '../dist/platform/timers.js';
+import { rewriteSection } from '../scripts/section.mjs';
 import {
   agent,
   circumstances,
@@ -18,7 +19,6 @@ import {
   outcome,
   primitives,
   quantile,
-  rewriteSection,
   search,
   searchOf,
 } from './laboratory.mjs';
@@ -212,4 +212,4 @@ for (const [title, heads, measure] of tables) {
   }
 }
 
-rewriteSection('orchestration', lines.join('\n'));
+rewriteSection('BENCHMARKS.md', 'orchestration', lines.join('\n'));

@@ -7,7 +7,8 @@
 import { spawnSync } from 'node:child_process';
 import { loadavg } from 'node:os';
 import { chromium } from 'playwright-core';
-import { circumstances, rewriteSection } from './laboratory.mjs';
+import { rewriteSection } from '../scripts/section.mjs';
+import { circumstances } from './laboratory.mjs';
 import { coldRows } from './pages/cold.mjs';
 import { firstPaint, freshPage, megabytes, ms, panning, perSecond, quantile, row } from './pages/measure.mjs';
 import { peerRows } from './pages/peer.mjs';
@@ -122,4 +123,4 @@ if (python === undefined || versions?.status !== 0) {
 say('', `Load average at the end: ${loadavg()[0]?.toFixed(1)}.`);
 await browser.close();
 // A part of the sizes is a trial of the command.
-if (given.length === 0) rewriteSection('pages', lines.join('\n'));
+if (given.length === 0) rewriteSection('BENCHMARKS.md', 'pages', lines.join('\n'));

@@ -1,6 +1,7 @@
 // Writes what describes input files, from the zod schemas that Aira itself reads them with: the JSON Schemas for editors,
 // and the tables of docs/search-file.md.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import { rewriteSection } from './section.mjs';
 
 /** Imported by address, or the type check of the scripts would read all of what was built. @param {string} path */
 const built = (path) => import(new URL(`../dist/${path}`, import.meta.url).href);
@@ -20,12 +21,7 @@ for (const [name, schema] of Object.entries(schemas)) {
   writeFileSync(new URL(`../schemas/${name}.schema.json`, import.meta.url), `${JSON.stringify(schema, null, 2)}\n`);
 }
 
-const page = new URL('../docs/search-file.md', import.meta.url);
-let text = readFileSync(page, 'utf8');
 // Plans of trainings at growing sizes have a page of their own, docs/scale.md.
 for (const name of /** @type {const} */ (['search', 'study'])) {
-  const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
-  const before = text.slice(0, text.indexOf(begin) + begin.length);
-  text = `${before}\n\n${fileReference(schemas[name])}\n${text.slice(text.indexOf(end))}`;
+  rewriteSection('docs/search-file.md', name, fileReference(schemas[name]).trim());
 }
-writeFileSync(page, text);
