@@ -242,6 +242,31 @@ const eventsPerPull = 100;
 const eventPullMs = 30_000;
 
 /** @throws RetryableError if the stream cannot be reached or is missing at first; later it is retried without limit. */
+/** An archive that starts, or whose server has lost its streams, sets them up within seconds; an elected leader takes as long. */
+const readyWithinMs = 30_000;
+
+/** Repeats the start of a subscription while it may pass. @throws PrerequisiteError `bus-unready` if no archive sets up the streams. */
+async function untilReady<T>({ clock, closing, log }: Link, start: () => Promise<T>): Promise<T> {
+  const deadline = clock.monotonic() + readyWithinMs;
+  for (;;) {
+    try {
+      return await start();
+    } catch (thrown) {
+      if (!(thrown instanceof RetryableError) || closing.aborted) throw thrown;
+      if (clock.monotonic() >= deadline) {
+        throw new PrerequisiteError(
+          'bus-unready',
+          `${thrown.message}: it was tried for ${readyWithinMs / 1000} s.`,
+          'Look at the archive and at its NATS server, and run the same command again.',
+          { cause: thrown },
+        );
+      }
+      log.info({ error: thrown.message }, 'retrying');
+      await delay(thrown.retryAfterMs);
+    }
+  }
+}
+
 async function consumeEventsOn(
   link: Link,
   { search, from }: EventSelection,
@@ -286,7 +311,7 @@ async function consumeEventsOn(
     if (cursor !== undefined) cursor = { ...cursor, seq: streamSeq };
   }
 
-  consumer = await createConsumer();
+  consumer = await untilReady(link, createConsumer);
   const running = runLoop(link, 'the event subscription', async (signals) => {
     consumer ??= await createConsumer();
     let handling = Promise.resolve();

@@ -1,4 +1,4 @@
-import { AiraError, PrerequisiteError, toError } from '../domain/errors.ts';
+import { AiraError, PrerequisiteError, RetryableError, toError } from '../domain/errors.ts';
 import { asPrerequisite, coloursFor, printable } from '../platform/index.ts';
 
 const colours = coloursFor(process.stderr);
@@ -24,8 +24,8 @@ const maxSentenceChars = 1500;
 const sentence = (text: string): string => printable(text, { width: maxSentenceChars });
 
 /**
- * Prints an error and returns the exit status. A prerequisite error is one sentence with its remedy; an unexpected error
- * prints its stack.
+ * Prints an error and returns the exit status. A prerequisite error is one sentence with its remedy, and so is one that may pass;
+ * an unexpected error prints its stack.
  */
 export function report(thrown: unknown): number {
   const error = asPrerequisite(thrown) ?? toError(thrown);
@@ -37,6 +37,9 @@ export function report(thrown: unknown): number {
   }
   if (error instanceof AiraError) {
     process.stderr.write(`${colours.red('aira:')} ${sentence(error.message)}\n`);
+    if (error instanceof RetryableError) {
+      process.stderr.write(`${colours.dim('  remedy:')} run the same command again; what was recorded is continued\n`);
+    }
     return exitCodes.failed;
   }
   process.stderr.write(

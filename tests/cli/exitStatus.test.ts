@@ -32,6 +32,7 @@ describe('an exit status', () => {
       expect(report(new PrerequisiteError('a', 'b', 'c'))).toBe(2);
       expect(report(new TerminalError('a', 'b'))).toBe(1);
       expect(report(new RetryableError('a', 'b', 1))).toBe(1);
+      expect(String(write.mock.calls.at(-1)?.[0])).toMatch(/remedy: run the same command again/);
       expect(report(new AiraError('a', 'b'))).toBe(1);
       expect(report(new TypeError('a'))).toBe(1);
       for (const code of ['EACCES', 'ENOSPC', 'EROFS', 'EISDIR', 'SQLITE_READONLY_DIRECTORY', 'SQLITE_CANTOPEN']) {
