@@ -4,7 +4,7 @@ import { connectBus } from '../../src/bus/index.ts';
 import { streamNames } from '../../src/bus/subjects.ts';
 import { systemClock } from '../../src/platform/timers.ts';
 import { NatsCluster } from '../chaos/cluster.ts';
-import { laboratory, listeningLog } from './support.ts';
+import { laboratory, listeningLog, until } from './support.ts';
 
 const lab = laboratory();
 afterEach(() => lab.clear());
@@ -15,15 +15,20 @@ it('stores one copy on two servers and says so, and three once there are three',
   const { log, records } = listeningLog();
   const bus = await connectBus({ url: cluster.url, name: 'test', clock: systemClock, ids: () => 'id', log });
   lab.later(() => bus.close());
-  const warnings = () => records.filter(({ msg }) => /fewer than three servers/.test(String(msg))).length;
+  const warned = () => records.some(({ msg }) => /fewer than three servers/.test(String(msg)));
+  /** The archive sets up streams again until it succeeds: a cluster that elects a leader, or admits a server, refuses for a while. */
+  const stored = (copies: number) =>
+    until(async () => {
+      await bus.ensureStreams();
+      return (await cluster.leaderOf(streamNames.work)).copies === copies;
+    });
 
-  await bus.ensureStreams();
-  expect(await cluster.leaderOf(streamNames.work)).toMatchObject({ copies: 1 });
-  expect(warnings()).toBe(Object.keys(streamNames).length);
+  await stored(1);
+  expect(warned()).toBe(true);
 
   cluster.start(2);
-  await cluster.whole();
+  await stored(3);
+  records.length = 0;
   await bus.ensureStreams();
-  expect(await cluster.leaderOf(streamNames.work)).toMatchObject({ copies: 3 });
-  expect(warnings()).toBe(Object.keys(streamNames).length);
+  expect(warned()).toBe(false);
 });

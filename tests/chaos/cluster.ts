@@ -80,19 +80,6 @@ export class NatsCluster {
     );
   }
 
-  /** Waits until each server has announced itself to the others. */
-  async whole(): Promise<void> {
-    const servers = (nc: NatsConnection) => new Set([nc.getServer(), ...(nc.info?.connect_urls ?? [])]);
-    await vi.waitFor(
-      () =>
-        this.#ask(async (nc) => {
-          const found = servers(nc);
-          if (found.size < this.#ports.length) throw new Error(`${[...found].join(', ')} only`);
-        }),
-      { timeout: 30_000, interval: 200 },
-    );
-  }
-
   async end(): Promise<void> {
     await Promise.all(this.#ports.map((_, index) => this.kill(index)));
   }
