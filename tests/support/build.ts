@@ -32,6 +32,7 @@ export default function setup(project: TestProject): () => void {
     const isSource = (path: string) => !['.venv', '__pycache__', '.pytest_cache'].includes(basename(path));
     for (const shipped of [
       'bench',
+      'scripts',
       'prices',
       'corpus',
       'searches',
