@@ -141,7 +141,7 @@ def _host(
             found = {"status": "ok", **(run(channel) or {})}
     except CandidateFailure as failure:
         found = {"status": "failed", "reason": failure.reason, "message": failure.message}
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, SystemError) as error:
         if not is_memory(error):
             raise
         found = {
