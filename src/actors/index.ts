@@ -31,6 +31,7 @@ export {
   type WorkerPart,
 } from './components.ts';
 export { type ComponentName, components, type LabOptions, openLab } from './lab.ts';
+export { watchEvents } from './machines.ts';
 export type { ScaleProgress } from './scalePlan.ts';
 export { runStudy, type TrainedRun } from './studyRuns.ts';
 export type { Stay } from './workerSteps.ts';

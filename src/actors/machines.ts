@@ -1,6 +1,8 @@
 import { type AnyStateMachine, createActor, fromCallback, type SnapshotFrom } from 'xstate';
-import type { BusSubscription } from '../bus/index.ts';
+import type { Bus, BusSubscription } from '../bus/index.ts';
 import { AiraError, errorMessage, toError } from '../domain/errors.ts';
+import type { SearchId } from '../domain/ids.ts';
+import type { LabEvent } from '../domain/messages.ts';
 import { type Logger, retry, type Timers } from '../platform/index.ts';
 
 /** A running machine. */
@@ -67,3 +69,22 @@ export const retryTransient = <T>(
   { signal, timers, log }: { signal: AbortSignal; timers: Timers; log: Logger },
 ): Promise<T> =>
   retry(action, { signal, timers, onRetry: (thrown) => log.info({ error: errorMessage(thrown) }, 'retrying') });
+
+/** Half a minute at 250 ms each. */
+const subscribeTries = 120;
+
+/**
+ * New events of a search for a command, once the streams are set up: an archive that has just started, or whose server has lost
+ * them, needs seconds. A command gives up, a machine does not.
+ *
+ * @throws RetryableError `bus-unready` if no archive sets them up.
+ */
+export const watchEvents = (
+  bus: Pick<Bus, 'consumeEvents'>,
+  search: SearchId,
+  handler: (event: LabEvent) => void,
+  timers: Timers,
+): Promise<BusSubscription> => {
+  const { signal } = new AbortController();
+  return retry(() => bus.consumeEvents({ search, from: 'new' }, handler), { timers, signal, tries: subscribeTries });
+};

@@ -55,6 +55,7 @@ export interface Bus extends Requests, Publisher, WorkQueue, Heartbeats {
   deleteAllStreams(): Promise<void>;
   /** Delivers results to an idempotent handler, at least once. Consumers of one name share the results. */
   consumeResults(durable: string, handler: ResultHandler): Promise<BusSubscription>;
+  /** @throws RetryableError `bus-unready` while no archive has set up the streams. */
   consumeEvents(selection: EventSelection, handler: EventHandler): Promise<BusSubscription>;
   /** Whether the server restricts this connection to its role. */
   separatesRoles(): Promise<boolean>;
@@ -242,31 +243,6 @@ const eventsPerPull = 100;
 const eventPullMs = 30_000;
 
 /** @throws RetryableError if the stream cannot be reached or is missing at first; later it is retried without limit. */
-/** An archive that starts, or whose server has lost its streams, sets them up within seconds; an elected leader takes as long. */
-const readyWithinMs = 30_000;
-
-/** Repeats the start of a subscription while it may pass. @throws PrerequisiteError `bus-unready` if no archive sets up the streams. */
-async function untilReady<T>({ clock, closing, log }: Link, start: () => Promise<T>): Promise<T> {
-  const deadline = clock.monotonic() + readyWithinMs;
-  for (;;) {
-    try {
-      return await start();
-    } catch (thrown) {
-      if (!(thrown instanceof RetryableError) || closing.aborted) throw thrown;
-      if (clock.monotonic() >= deadline) {
-        throw new PrerequisiteError(
-          'bus-unready',
-          `${thrown.message}: it was tried for ${readyWithinMs / 1000} s.`,
-          'Look at the archive and at its NATS server, and run the same command again.',
-          { cause: thrown },
-        );
-      }
-      log.info({ error: thrown.message }, 'retrying');
-      await delay(thrown.retryAfterMs);
-    }
-  }
-}
-
 async function consumeEventsOn(
   link: Link,
   { search, from }: EventSelection,
@@ -311,7 +287,7 @@ async function consumeEventsOn(
     if (cursor !== undefined) cursor = { ...cursor, seq: streamSeq };
   }
 
-  consumer = await untilReady(link, createConsumer);
+  consumer = await createConsumer();
   const running = runLoop(link, 'the event subscription', async (signals) => {
     consumer ??= await createConsumer();
     let handling = Promise.resolve();

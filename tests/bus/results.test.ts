@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openLink } from '../../src/bus/connection.ts';
 import type { Bus, Heartbeat, NatsServer } from '../../src/bus/index.ts';
 import { defaultLimits, streamsOn } from '../../src/bus/streams.ts';
-import { PrerequisiteError, RetryableError } from '../../src/domain/errors.ts';
+import { RetryableError } from '../../src/domain/errors.ts';
 import { searchIdSchema } from '../../src/domain/ids.ts';
 import { agentStateSchema, workerStateSchema } from '../../src/domain/messages.ts';
 import { systemClock } from '../../src/platform/timers.ts';
@@ -235,28 +235,6 @@ describe('events', () => {
     expect(all).toEqual(numbers);
     expect(fresh).toEqual(numbers.slice(150));
     expect(one).toEqual(numbers.filter((each) => each % 3 !== 0));
-  });
-
-  it('begin once the archive has set up the streams, and end in a sentence where none does', async () => {
-    await bus.deleteAllStreams();
-    const seen: number[] = [];
-    const watching = bus.consumeEvents({ from: 'all' }, (each) => void seen.push((each as { seed: number }).seed));
-    expect(await Promise.race([watching, new Promise((resolve) => setImmediate(resolve))])).toBeUndefined();
-    await bus.ensureStreams();
-    await bus.publishEvent(event(1));
-    await watching;
-    await until(() => seen.length === 1);
-
-    // Each look at the clock is ten seconds later than the last.
-    let now = 0;
-    const monotonic = () => {
-      now += 10_000;
-      return now;
-    };
-    const hasty = await lab.bus(await lab.server(), { clock: { ...systemClock, monotonic } });
-    const failure = await hasty.consumeEvents({ from: 'new' }, () => undefined).catch((thrown: unknown) => thrown);
-    expect(failure).toBeInstanceOf(PrerequisiteError);
-    expect(failure).toMatchObject({ code: 'bus-unready', remedy: expect.stringContaining('archive') });
   });
 
   it('go on after a handler that throws and after a message that is none', async () => {

@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Argument, Command, Option } from 'commander';
-import { type ComponentName, components, openLab, type WorkerOptions } from '../../actors/index.ts';
+import { type ComponentName, components, openLab, type WorkerOptions, watchEvents } from '../../actors/index.ts';
 import { OwnScaffolds, requireSameSearcher, scaffoldFolders, searcherFiles } from '../../agents/index.ts';
 import type { Bus } from '../../bus/index.ts';
 import { usesCorpus } from '../../domain/agent.ts';
@@ -335,7 +335,7 @@ async function show(
     if (heartbeat.kind === 'worker') display.worker(heartbeat.state);
     else if (heartbeat.state.search === search) display.agent(heartbeat.state);
   });
-  const events = await lab.viewer.consumeEvents({ search, from: 'new' }, (event) => display.event(event));
+  const events = await watchEvents(lab.viewer, search, (event) => display.event(event), systemTimers);
   display.started(spec, resumed);
   notices.started(spec, resumed);
   if (!lab.separated) display.notice(unseparated(lab.url));
