@@ -12,9 +12,10 @@ import {
   type Retriever,
 } from '../domain/literature.ts';
 import { type Clock, type Logger, makeFolder, type Timers } from '../platform/index.ts';
-import { LiteratureClient, ResponseCache } from './client.ts';
+import { LiteratureClient } from './client.ts';
 import { corpusDirectory, loadCorpus } from './corpus.ts';
 import { Library } from './library.ts';
+import { ResponseCache } from './responseCache.ts';
 import { arxivSource, githubCodeSource, openAlexSource, semanticScholarSource } from './sources.ts';
 
 export interface OnlineOptions {

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type GetRequest, ResponseCache, requestedWaitMs, retryAfterMs } from '../../src/literature/client.ts';
+import { type GetRequest, requestedWaitMs, retryAfterMs } from '../../src/literature/client.ts';
+import { ResponseCache } from '../../src/literature/responseCache.ts';
 import { clientOf, json, ManualTime, service } from './support.ts';
 
 const rate = { burst: 1, everyMs: 3000 };

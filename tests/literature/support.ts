@@ -2,8 +2,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
-import { type ClientOptions, LiteratureClient, ResponseCache } from '../../src/literature/client.ts';
+import { type ClientOptions, LiteratureClient } from '../../src/literature/client.ts';
 import type { IndexedDocument } from '../../src/literature/corpus.ts';
+import { ResponseCache } from '../../src/literature/responseCache.ts';
 import type { Clock, Timers } from '../../src/platform/timers.ts';
 import { temporaryFolder } from '../support/home.ts';
 
