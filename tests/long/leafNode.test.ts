@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
+import { makeCertificates } from '../../src/bus/index.ts';
 import { findNatsServer } from '../../src/platform/installation.ts';
 import { audit } from '../chaos/audit.ts';
 import { violations } from '../chaos/checker.ts';
@@ -16,7 +17,7 @@ import { toySearch } from '../support/toySearch.ts';
 async function serve(folder: string, port: number, accounts: string, more: object): Promise<ChildProcess> {
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'nats.conf');
-  const settings = Object.entries({ host: '127.0.0.1', port, max_payload: 8 * 1024 * 1024, ...more });
+  const settings = Object.entries({ host: '127.0.0.1', port, ...more });
   writeFileSync(file, `${settings.map(([key, value]) => `${key}: ${JSON.stringify(value)}`).join('\n')}\n${accounts}`);
   const server = spawn(findNatsServer(), ['-c', file], { stdio: ['ignore', 'ignore', 'pipe'] });
   let log = '';
@@ -39,15 +40,16 @@ it('a worker behind a leaf node trains for the lab, with its own key and no more
     return stdout;
   };
   const [hubPort, leafPort, listen] = await Promise.all([freePort(), freePort(), freePort()]);
-  const user = { user: 'login-node', password: 'of the leaf only', account: 'AIRA' };
+  const user = { user: 'login-node', password: 'of-the-leaf-only', account: 'AIRA' };
+  const { cert, key, ca } = await makeCertificates(home, []);
   const hub = await serve(join(folder, 'hub'), hubPort, await accounts(), {
     jetstream: { store_dir: join(folder, 'hub'), domain: 'lab' },
-    leafnodes: { host: '127.0.0.1', port: listen, authorization: user },
+    leafnodes: { host: '127.0.0.1', port: listen, tls: { cert_file: cert, key_file: key }, authorization: user },
   });
   onTestFinished(() => void hub.kill('SIGKILL'));
-  const remote = `nats-leaf://${encodeURIComponent(user.user)}:${encodeURIComponent(user.password)}@127.0.0.1:${listen}`;
+  const url = `tls://${user.user}:${user.password}@127.0.0.1:${listen}`;
   const leaf = await serve(join(folder, 'leaf'), leafPort, await accounts('--leaf', 'lab'), {
-    leafnodes: { remotes: [{ url: remote, account: 'AIRA' }] },
+    leafnodes: { remotes: [{ url, account: 'AIRA', tls: { ca_file: ca } }] },
   });
   onTestFinished(() => void leaf.kill('SIGKILL'));
   const behind = new Set(['worker-1', 'worker-2', 'agents-2']);
